@@ -1,0 +1,77 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The enclave's dependencies are Crypto, CryptoExtras, SwiftASN1, NIO, NIOSSL and libsodium; everything else stays on
+// the host's and the client's side. Tests/TidyTests holds the imports to the table of docs/architecture.md.
+let crypto: [Target.Dependency] = [
+  .product(name: "Crypto", package: "swift-crypto"), .product(name: "CryptoExtras", package: "swift-crypto"),
+]
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+  .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+  name: "EphemeralML",
+  products: [
+    .executable(name: "ephemeral", targets: ["JobRunner"]),
+    .executable(name: "enclave-worker", targets: ["EnclaveWorker"]),
+    .executable(name: "devcloud", targets: ["DevCloud"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+  ],
+  targets: [
+    // C
+    .target(name: "CBlas"),
+    .target(name: "CPlatform"),
+    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
+
+    // Both sides of the trust border
+    .target(name: "Wire", dependencies: ["CPlatform"]),
+    .target(
+      name: "SealedCrypto", dependencies: ["Wire", "CSodium", "CPlatform", asn1] + crypto, path: "Sources/Crypto"),
+    .target(name: "Inference", dependencies: ["CBlas"]),
+
+    // The enclave
+    .executableTarget(
+      name: "EnclaveWorker", dependencies: ["Wire", "SealedCrypto", "Inference", "CPlatform", asn1] + crypto + nio),
+
+    // Host and client
+    .target(name: "Attestation", dependencies: ["Wire", "SealedCrypto", x509, asn1] + crypto),
+    .target(name: "ObjectStore", dependencies: ["Wire", "SealedCrypto", "CCurl"] + crypto),
+    .target(name: "Queue", dependencies: ["Wire", .product(name: "GRDB", package: "GRDB.swift"), yams]),
+    .target(
+      name: "Client",
+      dependencies: ["Wire", "SealedCrypto", "Attestation", "ObjectStore", "Inference", yams] + crypto),
+    .executableTarget(
+      name: "JobRunner",
+      dependencies: [
+        "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "CPlatform", arguments,
+        logging, yams,
+      ] + crypto + nio),
+    .executableTarget(
+      name: "DevCloud",
+      dependencies: [
+        "Wire", "SealedCrypto", "Attestation", "CPlatform", "COpenSSL", arguments, logging, x509, asn1,
+        .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HummingbirdTLS", package: "hummingbird"),
+      ] + crypto + nio),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,140 @@
+import CPlatform
+import Glibc
+
+/// A connected stream socket with a deadline on every wait, carrying length-prefixed frames.
+///
+/// A frame is a 32-bit big-endian length, then that many bytes of deterministic CBOR. Lengths over
+/// ``Limits/frameBytes`` are refused before anything is allocated. A channel belongs to one thread at a time; only
+/// ``close()`` may come from another, and ends a wait there.
+package final class Channel: @unchecked Sendable {
+  private let descriptor: Int32
+  private let peer: String
+  /// Longest wait for a peer that moves nothing, in milliseconds.
+  package let stallMilliseconds: Int32
+
+  /// Takes ownership of a connected descriptor.
+  package init(descriptor: Int32, peer: String, stallMilliseconds: Int32 = 60_000) {
+    self.descriptor = descriptor
+    self.peer = peer
+    self.stallMilliseconds = stallMilliseconds
+  }
+
+  deinit { Glibc.close(descriptor) }
+
+  /// Connects to `endpoint`.
+  ///
+  /// - Throws: ``WireError/connectionLost(_:)`` or ``WireError/timedOut(_:)``.
+  package static func connect(
+    to endpoint: Endpoint, timeoutMilliseconds: Int32 = 5_000, stallMilliseconds: Int32 = 60_000
+  ) throws -> Channel {
+    let descriptor =
+      switch endpoint {
+      case .unix(let path): cplatform_unix_connect(path, timeoutMilliseconds)
+      case .vsock(let cid, let port): cplatform_vsock_connect(cid, port, timeoutMilliseconds)
+      }
+    guard descriptor >= 0 else {
+      let code = errno
+      if code == ETIMEDOUT { throw WireError.timedOut("connecting to \(endpoint)") }
+      throw WireError.connectionLost("connecting to \(endpoint): \(String(cString: strerror(code)))")
+    }
+    return Channel(descriptor: descriptor, peer: "\(endpoint)", stallMilliseconds: stallMilliseconds)
+  }
+
+  /// Two connected channels, for tests and for relays within one process.
+  package static func pair(stallMilliseconds: Int32 = 60_000) throws -> (Channel, Channel) {
+    var descriptors: [Int32] = [0, 0]
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0 else {
+      throw WireError.connectionLost("socketpair: \(String(cString: strerror(errno)))")
+    }
+    return (
+      Channel(descriptor: descriptors[0], peer: "pair", stallMilliseconds: stallMilliseconds),
+      Channel(descriptor: descriptors[1], peer: "pair", stallMilliseconds: stallMilliseconds)
+    )
+  }
+
+  /// The process at the other end of a Unix socket, as the kernel saw it when it connected.
+  package func peerProcess() throws -> (pid: Int32, uid: UInt32) {
+    var pid: pid_t = 0
+    var uid: uid_t = 0
+    guard cplatform_peer(descriptor, &pid, &uid) == 0 else {
+      throw WireError.connectionLost("peer credentials: \(String(cString: strerror(errno)))")
+    }
+    return (pid, uid)
+  }
+
+  /// Ends both directions; a thread that waits on this channel wakes with ``WireError/connectionLost(_:)``.
+  package func close() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+  /// Reads one to `count` bytes; empty at the peer's orderly end.
+  package func read(upTo count: Int) throws -> [UInt8] {
+    guard count > 0 else { return [] }
+    return try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while true {
+        try wait(for: Int16(POLLIN))
+        let got = Glibc.recv(descriptor, buffer.baseAddress, count, 0)
+        if got >= 0 {
+          filled = got
+          return
+        }
+        if errno != EINTR && errno != EAGAIN { throw lost("reading") }
+      }
+    }
+  }
+
+  /// Writes all of `bytes`.
+  package func write(_ bytes: [UInt8]) throws {
+    try bytes.withUnsafeBytes { buffer in
+      var sent = 0
+      while sent < buffer.count {
+        try wait(for: Int16(POLLOUT))
+        let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+        let got = Glibc.send(descriptor, buffer.baseAddress?.advanced(by: sent), buffer.count - sent, flags)
+        if got >= 0 {
+          sent += got
+        } else if errno != EINTR && errno != EAGAIN {
+          throw lost("writing")
+        }
+      }
+    }
+  }
+
+  /// Sends one frame.
+  package func send(_ item: CBOR) throws {
+    let body = item.encoded()
+    guard body.count <= Limits.frameBytes else { throw WireError.tooLarge("frame to send", limit: Limits.frameBytes) }
+    let length = UInt32(body.count)
+    try write((0..<4).map { UInt8(truncatingIfNeeded: length >> UInt32(24 - 8 * $0)) } + body)
+  }
+
+  /// Receives one frame; nil when the peer closed between frames.
+  package func receive() throws -> CBOR? {
+    var head: [UInt8] = []
+    while head.count < 4 {
+      let piece = try read(upTo: 4 - head.count)
+      if piece.isEmpty {
+        if head.isEmpty { return nil }
+        throw WireError.truncated("frame length from \(peer)")
+      }
+      head += piece
+    }
+    let length = head.reduce(0) { $0 << 8 | Int($1) }
+    guard length > 0, length <= Limits.frameBytes else { throw WireError.tooLarge("frame", limit: Limits.frameBytes) }
+    return try CBORDecoder.decode(try readExactly(length, "frame from \(peer)"))
+  }
+
+  private func wait(for events: Int16) throws {
+    var poller = pollfd(fd: descriptor, events: events, revents: 0)
+    while true {
+      let ready = poll(&poller, 1, stallMilliseconds)
+      if ready > 0 { return }
+      if ready == 0 { throw WireError.timedOut("\(peer) moved nothing for \(stallMilliseconds) ms") }
+      if errno != EINTR { throw lost("waiting") }
+    }
+  }
+
+  private func lost(_ doing: String) -> WireError {
+    .connectionLost("\(doing) \(peer): \(String(cString: strerror(errno)))")
+  }
+}
+
+extension Channel: ByteSource, ByteSink {}
