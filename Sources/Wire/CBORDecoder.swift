@@ -132,8 +132,10 @@ package struct CBORDecoder {
 
   private func check(count: UInt64?, bytesEach: UInt64) throws {
     guard let count else { return }
-    guard count <= UInt64(Limits.cborElements), count * bytesEach <= UInt64(bytes.endIndex - position) else {
-      throw malformed("more elements than bytes")
+    guard count <= UInt64(Limits.cborElements) else { throw malformed("too many elements") }
+    // Nothing is allocated for elements that cannot be there; in a sequence they may still be to come.
+    guard count * bytesEach <= UInt64(bytes.endIndex - position) else {
+      throw WireError.truncated("CBOR: more elements than bytes at byte \(position - bytes.startIndex)")
     }
   }
 

@@ -74,11 +74,11 @@ package struct CBORFields {
   }
 
   /// A SHA-256 digest.
-  package mutating func digest(_ key: String) throws -> Digest { try Digest(try bytes(key, count: 32)) }
+  package mutating func digest(_ key: String) throws -> ContentDigest { try ContentDigest(try bytes(key, count: 32)) }
 
   /// A SHA-256 digest that may be absent.
-  package mutating func optionalDigest(_ key: String) throws -> Digest? {
-    try optionalBytes(key, count: 32).map { try Digest($0) }
+  package mutating func optionalDigest(_ key: String) throws -> ContentDigest? {
+    try optionalBytes(key, count: 32).map { try ContentDigest($0) }
   }
 
   /// An unsigned number of at most `limit`.

@@ -66,8 +66,9 @@ package enum Activity: Sendable {
   case status(nonce: [UInt8])
   /// Makes a new sealing key, stores it under KMS and announces it.
   case createEpoch(UInt64)
-  /// Opens a stored sealing key.
-  case loadEpoch(seed: [UInt8])
+  /// Opens a stored sealing key: the seed's age file and the announcement beside it, against which the worker checks
+  /// the opened seed (protocol §3). The announcement also names the epoch, which KMS authenticates as its context.
+  case loadEpoch(seed: [UInt8], announcement: [UInt8])
   /// Runs the job whose bundle the worker will pull. The attempt number is the host's word.
   case runJob(attempt: UInt64)
 
@@ -81,7 +82,10 @@ package enum Activity: Sendable {
       ])
     case .status(let nonce): .object([("activity", .text("status")), ("nonce", .bytes(nonce))])
     case .createEpoch(let number): .object([("activity", .text("create-epoch")), ("epoch", .unsigned(number))])
-    case .loadEpoch(let seed): .object([("activity", .text("load-epoch")), ("seed", .bytes(seed))])
+    case .loadEpoch(let seed, let announcement):
+      .object([
+        ("activity", .text("load-epoch")), ("seed", .bytes(seed)), ("announcement", .bytes(announcement)),
+      ])
     case .runJob(let attempt): .object([("activity", .text("run-job")), ("attempt", .unsigned(attempt))])
     }
   }
@@ -100,7 +104,8 @@ package enum Activity: Sendable {
           sessionToken: try fields.optionalText("session_token", limit: 16 << 10)))
     case "status": self = .status(nonce: try fields.bytes("nonce", limit: 64))
     case "create-epoch": self = .createEpoch(try fields.unsigned("epoch"))
-    case "load-epoch": self = .loadEpoch(seed: try fields.bytes("seed"))
+    case "load-epoch":
+      self = .loadEpoch(seed: try fields.bytes("seed"), announcement: try fields.bytes("announcement"))
     case "run-job": self = .runJob(attempt: try fields.unsigned("attempt"))
     default: throw WireError.malformed("activity: unknown")
     }
@@ -147,7 +152,7 @@ package enum JobStream: Hashable, Sendable {
   /// The sealed bundle.
   case bundle
   /// An object of a published model, by the digest of its manifest and its name there.
-  case model(Digest, name: String)
+  case model(ContentDigest, name: String)
 }
 
 /// What a worker asks of the host while it runs a job.

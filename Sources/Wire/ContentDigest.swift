@@ -1,5 +1,5 @@
 /// A SHA-256 value (FIPS 180-4), 32 bytes. Computing one is SealedCrypto's; this is only its shape.
-package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
+package struct ContentDigest: Hashable, Sendable, Comparable, CustomStringConvertible {
   /// Exactly 32 bytes.
   package let bytes: [UInt8]
 
@@ -20,8 +20,10 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
   package var hex: String { Hex.encode(bytes) }
   package var description: String { hex }
 
-  package static func < (left: Digest, right: Digest) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
+  package static func < (left: ContentDigest, right: ContentDigest) -> Bool {
+    left.bytes.lexicographicallyPrecedes(right.bytes)
+  }
 }
 
 /// A job's name: the digest of its sealed bundle (protocol §5), so enqueueing is idempotent.
-package typealias JobName = Digest
+package typealias JobName = ContentDigest

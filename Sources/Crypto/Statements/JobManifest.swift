@@ -1,0 +1,166 @@
+import Wire
+
+/// How the input's lines are written.
+package enum InputFormat: String, Sendable, CaseIterable {
+  /// OpenAI batch lines: `custom_id`, `method`, `url`, `body`.
+  case openAI = "openai"
+  /// Lines of `{"id", "text"}`.
+  case idText = "id-text"
+}
+
+/// Where a job stands in its submitter's stream (protocol §7).
+package struct StreamPosition: Hashable, Sendable {
+  /// 16 random bytes; the stream's name stays inside the manifest.
+  package let id: [UInt8]
+  package let name: String
+  /// Numbered from 1 without gaps.
+  package let sequence: UInt64
+  /// ContentDigest of the manifest before this one; nil for the first.
+  package let previous: ContentDigest?
+  /// Earlier numbers that will never come.
+  package let voided: [UInt64]
+
+  package init(id: [UInt8], name: String, sequence: UInt64, previous: ContentDigest?, voided: [UInt64]) {
+    self.id = id
+    self.name = name
+    self.sequence = sequence
+    self.previous = previous
+    self.voided = voided
+  }
+
+  var item: CBOR {
+    .object([
+      ("id", .bytes(id)), ("name", .text(name)), ("sequence", .unsigned(sequence)),
+      ("previous", previous.map { .bytes($0.bytes) }), ("voided", .array(voided.map { .unsigned($0) })),
+    ])
+  }
+
+  init(_ item: CBOR) throws {
+    var fields = try CBORFields(item, in: "manifest stream")
+    id = try fields.bytes("id", count: 16)
+    name = try fields.text("name", limit: 128)
+    sequence = try fields.unsigned("sequence")
+    previous = try fields.optionalDigest("previous")
+    voided = try fields.array("voided", limit: 4096) { item in
+      guard case .unsigned(let number) = item else { throw WireError.malformed("manifest stream: voided") }
+      return number
+    }
+    try fields.finish()
+    guard sequence > 0, (sequence == 1) == (previous == nil), voided.allSatisfy({ $0 > 0 && $0 < sequence }) else {
+      throw WireError.malformed("manifest stream: the first has number 1 and no previous, every later one has one")
+    }
+  }
+}
+
+/// What the submitter signs, sealed inside the bundle (protocol §5). Times are milliseconds since 1970.
+package struct JobManifestClaims: StatementClaims, Equatable {
+  package static let kind = StatementKind.manifest
+
+  /// The policy that the submitter knew; a worker with an older one refuses.
+  package var policyVersion: UInt64
+  /// SHA-256 of the sealing key's 1,216 bytes.
+  package var sealingKey: ContentDigest
+  package var createdMs: UInt64
+  package var notAfterMs: UInt64
+  /// 32 random bytes, from which the items' salts come.
+  package var salt: [UInt8]
+  /// What to compute, such as `embed`.
+  package var operation: String
+  /// How embeddings are written: `base64` (little-endian f32) or `float`.
+  package var encoding: String
+  /// Seed of whatever is sampled.
+  package var seed: UInt64
+  /// ContentDigest of the model manifest.
+  package var model: ContentDigest
+  /// `fp32`; later others.
+  package var precision: String
+  package var inputFormat: InputFormat
+  package var inputSHA256: ContentDigest
+  package var inputItems: UInt64
+  package var inputBytes: UInt64
+  /// 1,216-byte post-quantum recipients of the results, at least one.
+  package var recipients: [[UInt8]]
+  package var stream: StreamPosition
+
+  package init(
+    policyVersion: UInt64, sealingKey: ContentDigest, createdMs: UInt64, notAfterMs: UInt64, salt: [UInt8],
+    operation: String, encoding: String, seed: UInt64, model: ContentDigest, precision: String,
+    inputFormat: InputFormat,
+    inputSHA256: ContentDigest, inputItems: UInt64, inputBytes: UInt64, recipients: [[UInt8]], stream: StreamPosition
+  ) {
+    self.policyVersion = policyVersion
+    self.sealingKey = sealingKey
+    self.createdMs = createdMs
+    self.notAfterMs = notAfterMs
+    self.salt = salt
+    self.operation = operation
+    self.encoding = encoding
+    self.seed = seed
+    self.model = model
+    self.precision = precision
+    self.inputFormat = inputFormat
+    self.inputSHA256 = inputSHA256
+    self.inputItems = inputItems
+    self.inputBytes = inputBytes
+    self.recipients = recipients
+    self.stream = stream
+  }
+
+  package var fields: [(String, CBOR?)] {
+    [
+      ("policy_version", .unsigned(policyVersion)), ("sealing_key", .bytes(sealingKey.bytes)),
+      ("created", .unsigned(createdMs)), ("not_after", .unsigned(notAfterMs)), ("salt", .bytes(salt)),
+      ("operation", .text(operation)), ("encoding", .text(encoding)), ("seed", .unsigned(seed)),
+      ("model", .bytes(model.bytes)), ("precision", .text(precision)), ("input_format", .text(inputFormat.rawValue)),
+      ("input_sha256", .bytes(inputSHA256.bytes)), ("input_items", .unsigned(inputItems)),
+      ("input_bytes", .unsigned(inputBytes)), ("recipients", .array(recipients.map { .bytes($0) })),
+      ("stream", stream.item),
+    ]
+  }
+
+  package init(reading fields: inout CBORFields) throws {
+    policyVersion = try fields.unsigned("policy_version")
+    sealingKey = try fields.digest("sealing_key")
+    createdMs = try fields.unsigned("created")
+    notAfterMs = try fields.unsigned("not_after")
+    salt = try fields.bytes("salt", count: 32)
+    operation = try fields.text("operation", limit: 32)
+    encoding = try fields.text("encoding", limit: 16)
+    seed = try fields.unsigned("seed", limit: .max)
+    model = try fields.digest("model")
+    precision = try fields.text("precision", limit: 16)
+    guard let format = InputFormat(rawValue: try fields.text("input_format", limit: 32)) else {
+      throw WireError.malformed("manifest: unknown input format")
+    }
+    inputFormat = format
+    inputSHA256 = try fields.digest("input_sha256")
+    inputItems = try fields.unsigned("input_items", limit: UInt64(Limits.itemsPerJob))
+    inputBytes = try fields.unsigned("input_bytes", limit: Limits.inputBytes)
+    recipients = try fields.byteStrings("recipients", count: 1216, limit: Limits.recipients)
+    stream = try StreamPosition(try fields.item("stream"))
+    guard !recipients.isEmpty, Set(recipients).count == recipients.count else {
+      throw WireError.malformed("manifest: needs at least one recipient, and none twice")
+    }
+    guard encoding == "base64" || encoding == "float" else { throw WireError.malformed("manifest: unknown encoding") }
+  }
+}
+
+/// A submitter's wish to stop a job; put into `inbox/` like a job.
+package struct CancelClaims: StatementClaims, Equatable {
+  package static let kind = StatementKind.cancel
+
+  package var job: JobName
+  package var issuedMs: UInt64
+
+  package init(job: JobName, issuedMs: UInt64) {
+    self.job = job
+    self.issuedMs = issuedMs
+  }
+
+  package var fields: [(String, CBOR?)] { [("job", .bytes(job.bytes)), ("issued", .unsigned(issuedMs))] }
+
+  package init(reading fields: inout CBORFields) throws {
+    job = try fields.digest("job")
+    issuedMs = try fields.unsigned("issued")
+  }
+}
