@@ -1,0 +1,25 @@
+// One table of kernels for each instruction set; dispatch.c picks.
+
+#ifndef CBLAS_KERNELS_H
+#define CBLAS_KERNELS_H
+
+#include "include/CBlas.h"
+
+typedef struct {
+  const char *name;
+  void (*linear)(const float *, size_t, size_t, size_t, const float *, size_t, const float *, float *, size_t);
+  void (*attention)(const float *, size_t, size_t, size_t, float, float *, float *);
+  void (*add_layernorm)(float *, const float *, size_t, size_t, const float *, const float *, float);
+  void (*gelu)(float *, size_t);
+  void (*embed)(const float *, const float *, const float *, size_t, float *);
+  void (*mean)(const float *, size_t, size_t, float *);
+  void (*l2_normalize)(float *, size_t);
+} cb_kernels;
+
+#if defined(__x86_64__)
+extern const cb_kernels cb_kernels_avx512;
+extern const cb_kernels cb_kernels_avx2;
+#endif
+extern const cb_kernels cb_kernels_portable;
+
+#endif

@@ -1,0 +1,101 @@
+import CBlas
+
+/// The weights of a BERT encoder, ready for the kernels. Read-only once made, so threads share it.
+struct EncoderWeights: Sendable {
+  /// y = x · Wᵀ + b.
+  struct Linear: Sendable {
+    let packed: FloatBuffer
+    let bias: FloatBuffer
+    let inputs: Int
+    let outputs: Int
+
+    func apply(_ x: UnsafePointer<Float>, rows: Int, to y: UnsafeMutablePointer<Float>) {
+      cb_linear(x, rows, inputs, inputs, packed.pointer, outputs, bias.pointer, y, outputs)
+    }
+  }
+
+  struct LayerNorm: Sendable {
+    let gain: FloatBuffer
+    let bias: FloatBuffer
+  }
+
+  struct Layer: Sendable {
+    /// Query, key and value side by side.
+    let queryKeyValue: Linear
+    let attentionOutput: Linear
+    let attentionNorm: LayerNorm
+    let intermediate: Linear
+    let output: Linear
+    let outputNorm: LayerNorm
+  }
+
+  /// (vocabulary, hidden)
+  let words: FloatBuffer
+  /// (positions, hidden)
+  let positions: FloatBuffer
+  /// (segments, hidden); only the first row is used: an input is one segment.
+  let segments: FloatBuffer
+  let embeddingNorm: LayerNorm
+  let layers: [Layer]
+
+  /// Throws `ModelError` naming the tensor that is missing, of another shape or type, or not known to BERT.
+  init(_ file: WeightsFile, config: ModelConfig) throws(ModelError) {
+    let reader = try TensorReader(file, config: config)
+    let hidden = config.hiddenSize
+    words = try reader.floats("embeddings.word_embeddings.weight", [config.vocabularySize, hidden])
+    positions = try reader.floats("embeddings.position_embeddings.weight", [config.positions, hidden])
+    segments = try reader.floats("embeddings.token_type_embeddings.weight", [config.segments, hidden])
+    embeddingNorm = try reader.norm("embeddings.LayerNorm")
+    var layers: [Layer] = []
+    for index in 0..<config.layers {
+      let layer = "encoder.layer.\(index)."
+      layers.append(
+        Layer(
+          queryKeyValue: try reader.linear(
+            ["query", "key", "value"].map { "\(layer)attention.self.\($0)" }, outputs: hidden, inputs: hidden),
+          attentionOutput: try reader.linear(["\(layer)attention.output.dense"], outputs: hidden, inputs: hidden),
+          attentionNorm: try reader.norm("\(layer)attention.output.LayerNorm"),
+          intermediate: try reader.linear(
+            ["\(layer)intermediate.dense"], outputs: config.intermediateSize, inputs: hidden),
+          output: try reader.linear(["\(layer)output.dense"], outputs: hidden, inputs: config.intermediateSize),
+          outputNorm: try reader.norm("\(layer)output.LayerNorm")))
+    }
+    self.layers = layers
+  }
+}
+
+/// Finds BERT's tensors under the prefix that the file uses.
+private struct TensorReader {
+  private let file: WeightsFile
+  private let config: ModelConfig
+  private let prefix: String
+
+  init(_ file: WeightsFile, config: ModelConfig) throws(ModelError) {
+    self.file = file
+    self.config = config
+    prefix = try EncoderTensors.check(file.header, config: config)
+  }
+
+  func floats(_ name: String, _ shape: [Int]) throws(ModelError) -> FloatBuffer {
+    try file.floats(prefix + name, shape: shape)
+  }
+
+  func norm(_ name: String) throws(ModelError) -> EncoderWeights.LayerNorm {
+    .init(
+      gain: try floats("\(name).weight", [config.hiddenSize]), bias: try floats("\(name).bias", [config.hiddenSize]))
+  }
+
+  /// Several linear maps of the same input become one, their outputs side by side.
+  func linear(_ names: [String], outputs: Int, inputs: Int) throws(ModelError) -> EncoderWeights.Linear {
+    let part = cb_packed_size(outputs, inputs)
+    let packed = FloatBuffer(count: names.count * part)
+    let bias = FloatBuffer(count: names.count * outputs)
+    for (i, name) in names.enumerated() {
+      let weight = try floats("\(name).weight", [outputs, inputs])
+      cb_pack(weight.pointer, outputs, inputs, inputs, packed.pointer + i * part)
+      let offset = try floats("\(name).bias", [outputs])
+      (bias.pointer + i * outputs).update(from: offset.pointer, count: outputs)
+    }
+    return .init(packed: packed, bias: bias, inputs: inputs, outputs: names.count * outputs)
+  }
+}

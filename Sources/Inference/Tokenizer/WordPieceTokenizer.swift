@@ -1,0 +1,119 @@
+/// A text as a model reads it.
+package struct TokenizedInput: Sendable, Equatable {
+  /// Token ids, [CLS] first and [SEP] last.
+  package let ids: [Int32]
+  /// True when the text was longer than the model reads, and its end was cut off.
+  package let truncated: Bool
+
+  package init(ids: [Int32], truncated: Bool) {
+    self.ids = ids
+    self.truncated = truncated
+  }
+}
+
+/// WordPiece with BERT's normalizer, giving the ids that Hugging Face's `tokenizers` gives, one for one.
+///
+/// It needs the clear files of a model folder only, so a client can count tokens without the weights.
+package struct WordPieceTokenizer: Sendable {
+  /// Tokens of one input, [CLS] and [SEP] included.
+  package let maximumTokens: Int
+  /// No id is this high.
+  package let idLimit: Int
+
+  private let vocabulary: WordPieceVocabulary
+  private let added: [TokenizerSettings.Added]
+  private let normalizer: BertNormalizerOptions
+  private let longestWord: Int
+  private let (unknown, first, last): (Int32, Int32, Int32)
+
+  /// Reads the tokenizer of a model. Throws `ModelError` when a file is missing, malformed or asks for something that
+  /// is not supported, or when an id lies outside config.json's vocabulary.
+  package init(files: ModelFiles) throws(ModelError) {
+    try self.init(files: files, config: try ModelConfig(files: files))
+  }
+
+  init(files: ModelFiles, config: ModelConfig) throws(ModelError) {
+    let settings = try TokenizerSettings(files: files)
+    do {
+      vocabulary = try WordPieceVocabulary(tokens: settings.tokens, continuationPrefix: settings.continuationPrefix)
+    } catch {
+      throw ModelError(TokenizerSettings.source(files), error.text)
+    }
+    let ids = settings.tokens.map(\.id) + settings.added.map(\.id)
+    idLimit = Int(ids.max() ?? 0) + 1
+    guard idLimit <= config.vocabularySize else {
+      throw ModelError(TokenizerSettings.source(files), "has ids beyond config.json's `vocab_size`")
+    }
+    maximumTokens = config.maximumTokens
+    added = settings.added.sorted { $0.utf8.count > $1.utf8.count }
+    (normalizer, longestWord) = (settings.normalizer, settings.longestWord)
+    (unknown, first, last) = (settings.unknown, settings.first, settings.last)
+  }
+
+  /// The ids of a text, cut to `maximumTokens`. Reads no further than it must.
+  package func tokenize(_ text: String) -> TokenizedInput {
+    let room = maximumTokens - 2
+    let sink = PieceSink(vocabulary: vocabulary, unknown: unknown, longestWord: longestWord, room: room)
+    var words = BertNormalizer(options: normalizer, longestWord: longestWord, sink: sink)
+    var text = text
+    text.withUTF8 { read($0, into: &words) }
+    let ids = words.sink.ids
+    return TokenizedInput(ids: [first] + ids.prefix(room) + [last], truncated: ids.count > room)
+  }
+
+  /// Parts the raw text at added tokens, leftmost and longest first, and normalizes what lies between.
+  private func read(_ text: UnsafeBufferPointer<UInt8>, into words: inout BertNormalizer<PieceSink>) {
+    let openings = Set(added.compactMap(\.utf8.first))
+    var piece = 0
+    var place = 0
+    while place < text.count, !words.sink.isFull {
+      if openings.contains(text[place]), let token = added.first(where: { text[place...].starts(with: $0.utf8) }) {
+        words.read(UTF8Scalars(bytes: UnsafeBufferPointer(rebasing: text[piece..<place])))
+        words.sink.token(token.id)
+        place += token.utf8.count
+        piece = place
+      } else {
+        place += 1
+      }
+    }
+    words.read(UTF8Scalars(bytes: UnsafeBufferPointer(rebasing: text[piece..<text.count])))
+  }
+}
+
+/// Turns words into pieces until the input is full.
+private struct PieceSink: WordSink {
+  let vocabulary: WordPieceVocabulary
+  let unknown: Int32
+  let longestWord: Int
+  let room: Int
+  private(set) var ids: [Int32] = []
+
+  init(vocabulary: WordPieceVocabulary, unknown: Int32, longestWord: Int, room: Int) {
+    (self.vocabulary, self.unknown, self.longestWord, self.room) = (vocabulary, unknown, longestWord, room)
+  }
+
+  /// One token more than fits shows that the text is cut.
+  var isFull: Bool { ids.count > room }
+
+  mutating func token(_ id: Int32) { ids.append(id) }
+
+  mutating func word(_ utf8: [UInt8], scalars: Int) {
+    if scalars > longestWord || !vocabulary.appendPieces(of: utf8, to: &ids) { ids.append(unknown) }
+  }
+}
+
+/// The scalars of bytes that are known to be UTF-8, as those of a `String` are.
+private struct UTF8Scalars: Sequence {
+  let bytes: UnsafeBufferPointer<UInt8>
+
+  struct Iterator: IteratorProtocol {
+    var bytes: UnsafeBufferPointer<UInt8>.Iterator
+    var decoder = UTF8()
+
+    mutating func next() -> Unicode.Scalar? {
+      if case .scalarValue(let scalar) = decoder.decode(&bytes) { scalar } else { nil }
+    }
+  }
+
+  func makeIterator() -> Iterator { Iterator(bytes: bytes.makeIterator()) }
+}
