@@ -33,7 +33,8 @@ struct AgeX25519Identity: AgeIdentity {
     for (stanza, share) in zip(own, shares) {
       guard
         let secret = try? key.sharedSecretFromKeyAgreement(
-          with: Curve25519.KeyAgreement.PublicKey(rawRepresentation: share))
+          with: Curve25519.KeyAgreement.PublicKey(rawRepresentation: share)),
+        !secret.withUnsafeBytes({ $0.allSatisfy { $0 == 0 } })
       else { throw AgeError(.header, "an X25519 share of low order") }
       let wrapKey = secret.hkdfDerivedSymmetricKey(
         using: SHA256.self, salt: share + Array(key.publicKey.rawRepresentation),
