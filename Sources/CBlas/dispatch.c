@@ -4,7 +4,7 @@
 
 #include "kernels.h"
 
-static const cb_kernels *chosen = &cb_kernels_portable;
+static const cb_kernels *_Atomic chosen = &cb_kernels_portable;
 
 static bool supported(const cb_kernels *kernels) {
 #if defined(__x86_64__)
@@ -25,7 +25,7 @@ static const cb_kernels *const all[] = {
     &cb_kernels_portable,
 };
 
-// Runs before main: the choice is made once, and threads only read it.
+// Runs before main: the choice is made once, and threads only read it. (Tests change it: hence atomic.)
 __attribute__((constructor)) static void choose(void) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (supported(all[i])) {

@@ -58,8 +58,8 @@ INLINE v16 exp16(v16 x) {
   return y * power;
 }
 
-// 1 + erf(z). Inside |z| ≤ 1 a polynomial in z²; outside, erfc(t) = exp(−p(t)), so that the far negative side keeps
-// its relative precision. Both fitted at Chebyshev nodes; erfc(5.2) is below anything that a float sum notices.
+// 1 + erf(z). Inside |z| ≤ 1 a polynomial in z²; outside, erfc(t) = exp(−p(t)), so that the far negative side
+// keeps its relative precision. Both fitted at Chebyshev nodes; erfc(5.2) is below anything that a float sum notices.
 INLINE v16 one_plus_erf16(v16 z) {
   v16 s = z * z;
   v16 p = -9.673590639e-06f;

@@ -24,7 +24,7 @@ extern "C" {
 /// The instruction set in use: "avx512", "avx2" or "portable".
 const char *cb_kernel_name(void);
 
-/// Takes another instruction set; false when the name is unknown or the processor lacks it. For tests: not thread-safe.
+/// Takes another instruction set; false when the name is unknown or the processor lacks it. For tests.
 bool cb_select_kernel(const char *name);
 
 /// Floats that `cb_pack` writes for a weight of `outputs` × `inputs`.

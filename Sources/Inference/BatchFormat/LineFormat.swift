@@ -1,0 +1,25 @@
+/// How the lines of an input are written. The raw values are those of the job manifest.
+package enum LineFormat: String, Sendable, CaseIterable {
+  /// OpenAI batch lines: `custom_id`, `method`, `url`, `body`.
+  case openAI = "openai"
+  /// Lines of `{"id", "text"}`.
+  case idText = "id-text"
+}
+
+/// How an embedding stands in an output line.
+package enum EmbeddingEncoding: String, Sendable, CaseIterable {
+  /// Little-endian 32-bit floats in base64: exact, and a third of the size.
+  case base64
+  /// JSON numbers, each the shortest that reads back to the same float.
+  case float
+}
+
+/// Bounds of one input line.
+package enum LineLimits {
+  /// Bytes of a line without its newline.
+  package static let lineBytes = 1 << 20
+  /// Bytes of an id.
+  package static let idBytes = 512
+  /// Nesting and values of a line's JSON; what we read needs 2 levels and 8 values.
+  static let json = JSONLimits(bytes: lineBytes, depth: 16, values: 10_000)
+}

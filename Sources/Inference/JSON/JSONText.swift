@@ -1,0 +1,27 @@
+/// Writes JSON as bytes, without blanks, in one way only: the same values give the same bytes.
+struct JSONText {
+  private(set) var bytes: [UInt8] = []
+
+  init(reserving count: Int = 256) { bytes.reserveCapacity(count) }
+
+  /// Appends text that is JSON already.
+  mutating func raw(_ text: String) { bytes.append(contentsOf: text.utf8) }
+
+  /// Appends a string, escaping only what RFC 8259 §7 demands.
+  mutating func string(_ text: String) {
+    bytes.append(UInt8(ascii: "\""))
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+      case 0x0a: raw("\\n")
+      case 0x0d: raw("\\r")
+      case 0x09: raw("\\t")
+      case 0..<0x20: bytes += Array("\\u00".utf8) + [Self.hex[Int(byte >> 4)], Self.hex[Int(byte & 15)]]
+      default: bytes.append(byte)
+      }
+    }
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  private static let hex = Array("0123456789abcdef".utf8)
+}

@@ -1,0 +1,148 @@
+import Glibc
+
+/// What a model folder holds, as `models publish` needs it.
+package struct ModelDescription: Sendable, Equatable {
+  /// One file that the model needs.
+  package struct Part: Sendable, Equatable {
+    package enum Role: Sendable {
+      /// Sealed under the model key.
+      case weights
+      /// Stands in clear beside the manifest, so that clients can count tokens.
+      case clear
+    }
+
+    /// The name within the folder, such as `1_Pooling/config.json`.
+    package let name: String
+    package let role: Role
+    /// Bytes.
+    package let size: Int
+  }
+
+  /// Such as `bert`.
+  package let architecture: String
+  /// Such as `safetensors`.
+  package let format: String
+  /// Types of the weights, sorted: `F32`, say.
+  package let elementTypes: [String]
+  /// Such as `embed`.
+  package let operations: [String]
+  package let dimensions: Int
+  package let maximumTokens: Int
+  package let layers: Int
+  /// Weights in all.
+  package let parameters: Int
+  /// Sorted by name. Files of the folder that are not listed are not needed.
+  package let parts: [Part]
+}
+
+/// A model on disk, before it is published. Every byte of it is checked: it may be anybody's.
+package struct ModelFolder: Sendable {
+  private let path: String
+
+  /// The clear files that are taken when they are there; pooling settings come on top.
+  private static let optional = [
+    ModelConfig.tokenizerSettingsFile, ModelConfig.sentenceFile, ModelConfig.modulesFile, "1_Pooling/config.json",
+  ]
+
+  package init(path: String) { self.path = path }
+
+  /// The path of one of its files.
+  package func path(of name: String) -> String { path + "/" + name }
+
+  /// Says what the model is. Throws `ModelError` with the file and the reason when it is none that we can compute.
+  ///
+  /// The weights are judged by their header alone; that they are finite numbers is seen when the model is loaded.
+  package func describe() throws(ModelError) -> ModelDescription {
+    let files = try clearFiles()
+    let config = try ModelConfig(files: files)
+    _ = try WordPieceTokenizer(files: files, config: config)
+    let (header, size) = try weightsHeader()
+    _ = try EncoderTensors.check(header, config: config)
+    var parts = files.names.map { ModelDescription.Part(name: $0, role: .clear, size: files[$0]?.count ?? 0) }
+    parts.append(.init(name: WeightsFile.name, role: .weights, size: size))
+    return ModelDescription(
+      architecture: "bert", format: "safetensors",
+      elementTypes: Set(header.tensors.map(\.type.rawValue)).sorted(), operations: ["embed"],
+      dimensions: config.hiddenSize, maximumTokens: config.maximumTokens, layers: config.layers,
+      parameters: header.tensors.reduce(0) { $0 + $1.byteCount / $1.type.size },
+      parts: parts.sorted { $0.name < $1.name })
+  }
+
+  /// The files that stand in clear.
+  package func clearFiles() throws(ModelError) -> ModelFiles {
+    var contents: [String: [UInt8]] = [:]
+    guard let config = try read(ModelConfig.file) else { throw ModelError(ModelConfig.file, "is missing in \(path)") }
+    contents[ModelConfig.file] = config
+    if let tokenizer = try read(TokenizerSettings.file) {
+      contents[TokenizerSettings.file] = tokenizer
+    } else if let vocabulary = try read(TokenizerSettings.vocabularyFile) {
+      contents[TokenizerSettings.vocabularyFile] = vocabulary
+    }
+    for name in Self.optional {
+      if let bytes = try read(name) { contents[name] = bytes }
+    }
+    return ModelFiles(contents)
+  }
+
+  private func weightsHeader() throws(ModelError) -> (SafetensorsHeader, size: Int) {
+    guard let file = try ReadOnlyFile(path(of: WeightsFile.name), name: WeightsFile.name) else {
+      if try ReadOnlyFile(path(of: "model.safetensors.index.json"), name: WeightsFile.name) != nil {
+        throw ModelError(WeightsFile.name, "is missing; weights in several files are not supported")
+      }
+      throw ModelError(WeightsFile.name, "is missing; pickled weights (.bin) are never opened: convert them")
+    }
+    let prefix = try file.read(SafetensorsHeader.prefixLength)
+    let total = try SafetensorsHeader.totalLength(prefix: prefix)
+    let header = prefix + (try file.read(total - prefix.count))
+    return (try SafetensorsHeader(parsing: header, fileSize: file.size), file.size)
+  }
+
+  private func read(_ name: String) throws(ModelError) -> [UInt8]? {
+    guard let file = try ReadOnlyFile(path(of: name), name: name) else { return nil }
+    guard file.size <= ModelFiles.clearFileLimit else {
+      throw ModelError(name, "is larger than \(ModelFiles.clearFileLimit) bytes")
+    }
+    return try file.read(file.size)
+  }
+}
+
+/// A regular file, opened for reading and closed when it is let go.
+private final class ReadOnlyFile {
+  private let descriptor: Int32
+  private let name: String
+  /// Bytes, when it was opened.
+  let size: Int
+
+  /// Nil when there is no such file.
+  init?(_ path: String, name: String) throws(ModelError) {
+    self.name = name
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    var status = stat()
+    guard descriptor >= 0 else {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw ModelError(name, "cannot be opened: \(String(cString: strerror(errno)))")
+    }
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw ModelError(name, "is not a regular file")
+    }
+    size = Int(status.st_size)
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// The next bytes; throws when there are fewer.
+  func read(_ count: Int) throws(ModelError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+      let read = bytes.withUnsafeMutableBytes { buffer in
+        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+        return Glibc.read(descriptor, rest.baseAddress, rest.count)
+      }
+      if read < 0 && errno == EINTR { continue }
+      guard read > 0 else { throw ModelError(name, "cannot be read to its end") }
+      filled += read
+    }
+    return bytes
+  }
+}
