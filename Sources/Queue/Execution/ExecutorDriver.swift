@@ -1,0 +1,104 @@
+import Synchronization
+import Wire
+
+/// The I/O of one attempt: the daemon's over sockets and the object store, a simulator's over arrays. One instance
+/// serves one attempt. Each call blocks until it can answer with the event that its action's comment names, or with
+/// ``ExecutorEvent/fault(_:)``.
+package protocol ExecutorIO: AnyObject {
+  /// Performs one action that is no call on the queue.
+  func perform(_ action: ExecutorAction, lease: Lease) -> ExecutorEvent
+  /// Called from another thread: makes a blocked ``perform(_:lease:)`` return soon, with whatever fault.
+  func interrupt()
+  /// The attempt is over: close connections, drop unfinished uploads. Called exactly once, last.
+  func close()
+}
+
+/// How an attempt ended, for logs and metrics.
+package enum AttemptResult: Hashable, Sendable {
+  case finished(JobCommit)
+  case retry(Fault, at: Timestamp)
+  case released
+  case cancelled
+  case dead
+  /// The job went on without this attempt.
+  case abandoned
+}
+
+/// Performs what an ``ExecutorMachine`` decides, on the thread that calls ``run(_:)``.
+package final class ExecutorDriver: Sendable {
+  private let lease: Lease
+  private let store: any QueueStore
+  private let clock: any QueueClock
+  private let pending = Mutex<[ExecutorEvent]>([])
+  private let done = Mutex<UInt64>(0)
+
+  package init(_ lease: Lease, store: any QueueStore, clock: any QueueClock) {
+    self.lease = lease
+    self.store = store
+    self.clock = clock
+  }
+
+  /// Items that the worker says are done.
+  package var itemsDone: UInt64 { done.withLock { $0 } }
+
+  /// Hands in `leaseLost`, `deadlinePassed`, `cancelRequested` or `shutdown` from another thread. All but
+  /// `cancelRequested` also need ``ExecutorIO/interrupt()``, so that a blocked call returns.
+  package func post(_ event: ExecutorEvent) { pending.withLock { $0.append(event) } }
+
+  /// Runs the attempt to its end.
+  package func run(_ io: any ExecutorIO) -> AttemptResult {
+    defer { io.close() }
+    var machine = ExecutorMachine(lease)
+    var result = AttemptResult.abandoned
+    var event = ExecutorEvent.claimed
+    while true {
+      var action: ExecutorAction?
+      for posted in takePending() where action == nil { action = machine.handle(posted) }
+      guard let next = action ?? machine.handle(event) else { return result }
+      done.withLock { $0 = machine.itemsDone }
+      if case .abandon = next { return .abandoned }
+      event = perform(next, io: io, result: &result)
+    }
+  }
+
+  private func takePending() -> [ExecutorEvent] {
+    pending.withLock { events in
+      defer { events.removeAll() }
+      return events
+    }
+  }
+
+  private func perform(
+    _ action: ExecutorAction, io: any ExecutorIO, result: inout AttemptResult
+  ) -> ExecutorEvent {
+    let now = clock.now()
+    switch action {
+    case .finish(let commit):
+      return record(.finished(commit), &result) { try store.finish(lease, with: commit, at: now) }
+    case .retryLater(let fault):
+      var due = now
+      let event = record(.retry(fault, at: due), &result) { due = try store.fail(lease, with: fault, at: now) }
+      if case .recorded = event { result = .retry(fault, at: due) }
+      return event
+    case .release: return record(.released, &result) { try store.release(lease, at: now) }
+    case .cancel: return record(.cancelled, &result) { try store.cancel(lease, at: now) }
+    case .giveUp: return record(.dead, &result) { try store.giveUp(lease, at: now) }
+    case .lookUpCommit, .startJob, .readRequest, .sendPiece, .appendResult, .acknowledge, .storeResults, .writeCommit,
+      .abandon:
+      return io.perform(action, lease: lease)
+    }
+  }
+
+  /// A refused or failed call on the queue leaves the lease to run out; nothing of it took effect.
+  private func record(
+    _ ending: AttemptResult, _ result: inout AttemptResult, _ call: () throws -> Void
+  ) -> ExecutorEvent {
+    do {
+      try call()
+      result = ending
+      return .recorded
+    } catch {
+      return .notRecorded
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import Wire
+
+/// What intake hands to the queue for one bundle.
+package struct NewJob: Hashable, Sendable {
+  /// ContentDigest of the sealed bundle.
+  package let name: JobName
+  package let queue: QueueName
+  /// Whose turn it takes in the queue (tenants take turns); nil when the host tells no tenants apart.
+  package let tenant: String?
+  /// Higher is claimed first.
+  package let priority: Int64
+  /// Size of the sealed bundle in bytes.
+  package let bundleBytes: Int64
+  /// Whether it waits for a run of its schedule.
+  package let isHeld: Bool
+
+  package init(
+    _ name: JobName, queue: QueueName, tenant: String? = nil, priority: Int64 = 0, bundleBytes: Int64 = 0,
+    isHeld: Bool = false
+  ) {
+    self.name = name
+    self.queue = queue
+    self.tenant = tenant
+    self.priority = priority
+    self.bundleBytes = bundleBytes
+    self.isHeld = isHeld
+  }
+}
+
+/// A job as the queue knows it.
+package struct Job: Hashable, Sendable {
+  /// Position in the queue's own order; the cursor of ``QueueStore/list(_:)``.
+  package let row: Int64
+  package let name: JobName
+  package let queue: QueueName
+  package let tenant: String?
+  package let priority: Int64
+  package let bundleBytes: Int64
+  package let state: JobState
+  /// The schedule run that took it.
+  package let run: RunID?
+  /// Claims so far: the number of the last attempt. It only grows.
+  package let attempt: Int64
+  /// Faults since the job was enqueued or last brought back; they set the backoff.
+  package let faults: Int64
+  /// Those faults that may be the job's own doing; ``RetryPolicy/strikeLimit`` of them end it.
+  package let strikes: Int64
+  package let enqueuedAt: Timestamp
+  /// When a waiting retry is due.
+  package let nextAttemptAt: Timestamp?
+  package let leaseUntil: Timestamp?
+  package let deadlineAt: Timestamp?
+  /// Who runs it (the worker's endpoint, say).
+  package let owner: String?
+  package let cancelRequestedAt: Timestamp?
+  package let lastFault: FaultClass?
+  /// What ended it, when a commit exists.
+  package let commit: JobCommit?
+  package let finishedAt: Timestamp?
+}
+
+/// What `jobs/<name>/commit.json` says: which attempt counts.
+package struct JobCommit: Hashable, Sendable {
+  /// The attempt whose files are the job's result.
+  package let attempt: Int64
+  package let outcome: JobOutcome
+  /// SHA-256 of that attempt's `receipt.cose`.
+  package let receipt: ContentDigest
+
+  package init(attempt: Int64, outcome: JobOutcome, receipt: ContentDigest) {
+    self.attempt = attempt
+    self.outcome = outcome
+    self.receipt = receipt
+  }
+}
+
+/// One line of a job's history.
+package struct Attempt: Hashable, Sendable {
+  package let number: Int64
+  package let owner: String
+  package let startedAt: Timestamp
+  package let endedAt: Timestamp?
+  package let end: AttemptEnd?
+  package let fault: Fault?
+}
+
+/// How an attempt ended.
+package enum AttemptEnd: String, CaseIterable, Sendable {
+  /// The job was finished under this attempt's lease.
+  case finished
+  /// A fault; the job waits for the next attempt.
+  case faulted
+  /// Given back, because the daemon was stopping.
+  case released
+  /// It found the job cancelled.
+  case cancelled
+  /// It found that the job had cost too many attempts.
+  case gaveUp = "gave_up"
+  /// A commit was found from outside while it ran.
+  case superseded
+}

@@ -1,0 +1,152 @@
+import GRDB
+import Wire
+
+extension SQLiteQueue {
+  package func claim(_ request: ClaimRequest, at now: Timestamp) throws -> Lease? {
+    try write { db -> Lease? in
+      try wakeRetries(at: now, in: db)
+      let deadline = now + request.attemptTimeout
+      let leaseUntil = min(now + request.leaseDuration, deadline)
+      let token = LeaseToken(rawValue: random.next())
+      let statement = try db.cachedStatement(sql: SQLiteQueue.claimSQL(queueCount: request.queues?.count))
+      var arguments: StatementArguments = [
+        Int64(bitPattern: token.rawValue), leaseUntil.milliseconds, deadline.milliseconds, request.owner,
+      ]
+      arguments += StatementArguments((request.queues ?? []).map(\.rawValue))
+      guard let row = try Row.fetchOne(statement, arguments: arguments) else { return nil }
+      let job: Int64 = row["id"]
+      let lane: Int64 = row["lane"]
+      let attempt: Int64 = row["attempt"]
+      try db.cachedStatement(sql: "INSERT INTO attempts (job, number, owner, started_at) VALUES (?, ?, ?, ?)")
+        .execute(arguments: [job, attempt, request.owner, now.milliseconds])
+      let turn = try db.cachedStatement(
+        sql: "UPDATE lanes SET last_turn = (SELECT MAX(last_turn) + 1 FROM lanes) WHERE id = ? RETURNING queue")
+      let queue = QueueName(try String.fetchOne(turn, arguments: [lane]) ?? "")
+      guard let queue else { throw QueueError.corrupt("lane \(lane): no queue") }
+      return Lease(
+        job: try SQLiteQueue.digest(row["name"]), queue: queue, attempt: attempt, token: token,
+        bundleBytes: row["bundle_bytes"], claimedAt: now, leaseUntil: leaseUntil, deadlineAt: deadline,
+        cancelRequested: (row["cancel_requested_at"] as Int64?) != nil,
+        isExhausted: row["strikes"] >= retryPolicy.strikeLimit)
+    }
+  }
+
+  /// For each lane that may run, its best ready job by one index step; then the best of those. So a claim costs the
+  /// same with ten jobs waiting as with a million.
+  static func claimSQL(queueCount: Int?) -> String {
+    let places = queueCount.map { Array(repeating: "?", count: $0).joined(separator: ", ") }
+    return """
+      UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = ?, lease_until = ?, deadline_at = ?,
+        owner = ?
+      WHERE id = (
+        SELECT job.id FROM lanes
+        JOIN queues ON queues.name = lanes.queue AND queues.paused_at IS NULL
+        JOIN jobs job ON job.id = (
+          SELECT id FROM jobs WHERE state = 'ready' AND lane = lanes.id ORDER BY priority DESC, ready_at, id LIMIT 1)
+        \(places.map { "WHERE lanes.queue IN (\($0))" } ?? "")
+        ORDER BY job.priority DESC, lanes.last_turn, job.ready_at, job.id LIMIT 1)
+      RETURNING id, name, lane, attempt, bundle_bytes, strikes, cancel_requested_at
+      """
+  }
+
+  private func wakeRetries(at now: Timestamp, in db: Database) throws {
+    try db.cachedStatement(
+      sql: """
+        UPDATE jobs SET state = 'ready', ready_at = next_attempt_at, next_attempt_at = NULL
+        WHERE state = 'retry_wait' AND next_attempt_at <= ?
+        """
+    ).execute(arguments: [now.milliseconds])
+  }
+
+  package func heartbeat(_ lease: Lease, leaseDuration: Duration, at now: Timestamp) throws -> Heartbeat {
+    try write { db in
+      let statement = try db.cachedStatement(
+        sql: """
+          UPDATE jobs SET lease_until = MIN(?, deadline_at)
+          WHERE name = ? AND state = 'running' AND attempt = ? AND lease_token = ?
+          RETURNING lease_until, cancel_requested_at
+          """)
+      let row = try Row.fetchOne(
+        statement, arguments: [(now + leaseDuration).milliseconds] + Fence(lease).arguments)
+      guard let row else { throw QueueError.fenced(lease.job, attempt: lease.attempt) }
+      return Heartbeat(
+        leaseUntil: Timestamp(milliseconds: row["lease_until"]),
+        cancelRequested: (row["cancel_requested_at"] as Int64?) != nil)
+    }
+  }
+
+  package func finish(_ lease: Lease, with commit: JobCommit, at now: Timestamp) throws {
+    try write { db in
+      try endAttempt(
+        Fence(lease), .finished, at: now, in: db,
+        assigning: """
+          state = 'finished', commit_attempt = ?, outcome = ?, receipt = ?, finished_at = ?
+          """,
+        [commit.attempt, commit.outcome.rawValue, commit.receipt.blob, now.milliseconds])
+    }
+  }
+
+  package func fail(_ lease: Lease, with fault: Fault, at now: Timestamp) throws -> Timestamp {
+    try write { db in try fail(Fence(lease), with: fault, at: now, in: db) }
+  }
+
+  /// An exhausted job does not wait: its next attempt only looks for a commit.
+  private func fail(_ fence: Fence, with fault: Fault, at now: Timestamp, in db: Database) throws -> Timestamp {
+    let counts = try Row.fetchOne(
+      db, sql: "SELECT faults, strikes, cancel_requested_at FROM jobs WHERE name = ?", arguments: [fence.job.blob])
+    let faults = (counts?["faults"] ?? 0) + Int64(1)
+    let strikes = (counts?["strikes"] ?? 0) + Int64(fault.faultClass.isStrike ? 1 : 0)
+    let isCancelled = (counts?["cancel_requested_at"] as Int64?) != nil
+    let isUrgent = isCancelled || fault.faultClass.isStrike && strikes >= retryPolicy.strikeLimit
+    let due = isUrgent ? now : now + retryPolicy.wait(afterFaults: faults, random: random)
+    try endAttempt(
+      fence, .faulted, fault: fault, at: now, in: db,
+      assigning: "state = 'retry_wait', next_attempt_at = ?, faults = ?, strikes = ?, last_fault = ?",
+      [due.milliseconds, faults, strikes, fault.faultClass.rawValue])
+    return due
+  }
+
+  package func release(_ lease: Lease, at now: Timestamp) throws {
+    try write { db in try endAttempt(Fence(lease), .released, at: now, in: db, assigning: "state = 'ready'", []) }
+  }
+
+  package func giveUp(_ lease: Lease, at now: Timestamp) throws {
+    try write { db in
+      try endAttempt(
+        Fence(lease), .gaveUp, at: now, in: db, assigning: "state = 'dead', finished_at = ?", [now.milliseconds])
+      let strikes = try Int64.fetchOne(
+        db, sql: "SELECT strikes FROM jobs WHERE name = ?", arguments: [lease.job.blob])
+      guard let strikes, strikes >= retryPolicy.strikeLimit else { throw QueueError.notExhausted(lease.job) }
+    }
+  }
+
+  package func cancel(_ lease: Lease, at now: Timestamp) throws {
+    try write { db in
+      try endAttempt(
+        Fence(lease), .cancelled, at: now, in: db,
+        assigning: "state = 'cancelled', cancel_requested_at = COALESCE(cancel_requested_at, ?), finished_at = ?",
+        [now.milliseconds, now.milliseconds])
+    }
+  }
+
+  package func reap(_ scope: ReapScope, at now: Timestamp) throws -> [ReapedLease] {
+    let isStart = if case .all = scope { true } else { false }
+    return try write { db in
+      let rows = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT name, attempt, lease_token, deadline_at FROM jobs
+          WHERE state = 'running' \(isStart ? "" : "AND lease_until <= ?") ORDER BY id
+          """, arguments: isStart ? [] : [now.milliseconds])
+      return try rows.map { row in
+        let fence = Fence(
+          job: try SQLiteQueue.digest(row["name"]), attempt: row["attempt"],
+          token: LeaseToken(rawValue: UInt64(bitPattern: row["lease_token"])))
+        let isOverdue = now.milliseconds >= row["deadline_at"]
+        let fault: FaultClass = isStart ? .daemonLost : isOverdue ? .deadlineExceeded : .leaseExpired
+        _ = try fail(fence, with: Fault(fault), at: now, in: db)
+        return ReapedLease(job: fence.job, attempt: fence.attempt, fault: fault)
+      }
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import Wire
+
+/// What a queue store throws, by what the caller does about it.
+package enum QueueError: Error, Hashable, CustomStringConvertible {
+  /// The job has moved on without this executor: stop, and touch nothing more of it.
+  case fenced(JobName, attempt: Int64)
+  /// No job has this name.
+  case unknownJob(JobName)
+  /// The operator asked for a move that the job's state does not allow.
+  case illegalMove(JobName, from: JobState, to: JobState)
+  /// An attempt tried to give up a job that may still be run.
+  case notExhausted(JobName)
+  /// Another process holds the database: only one daemon may run on it.
+  case alreadyOpen(path: String)
+  /// A newer version wrote the database; this one must not touch it.
+  case schemaTooNew(path: String)
+  /// The disk or the database failed; nothing of the call took effect.
+  case unavailable(String)
+  /// The database holds what this program never writes.
+  case corrupt(String)
+
+  package var description: String {
+    switch self {
+    case .fenced(let job, let attempt): "attempt \(attempt) of job \(job) no longer holds its lease"
+    case .unknownJob(let job): "no job \(job) in the queue"
+    case .illegalMove(let job, let from, let to):
+      "job \(job) is \(from.rawValue) and cannot become \(to.rawValue)"
+    case .notExhausted(let job): "job \(job) may still be run"
+    case .alreadyOpen(let path): "\(path) is in use by another daemon; stop that one first"
+    case .schemaTooNew(let path): "\(path) was written by a newer version of ephemeral; use that version"
+    case .unavailable(let reason): "the queue's database failed: \(reason)"
+    case .corrupt(let reason): "the queue's database is damaged: \(reason)"
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/// A run's number in this queue.
+package struct RunID: Hashable, Comparable, Sendable, CustomStringConvertible {
+  package let rawValue: Int64
+
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+
+  package static func < (left: RunID, right: RunID) -> Bool { left.rawValue < right.rawValue }
+
+  package var description: String { "\(rawValue)" }
+}
+
+/// Who asked for a run.
+package enum RunTrigger: String, CaseIterable, Sendable {
+  case clock
+  case operatorRequest = "operator"
+}
+
+/// Why a nominal time had no run.
+package enum SkipReason: String, CaseIterable, Sendable {
+  /// The run before it had not ended (`overlap: skip`).
+  case overlap
+  /// It was later than `startingDeadlineSeconds`.
+  case tooLate = "too_late"
+  /// A later nominal time stands for it (`catchup: latest`), or none is made up for (`catchup: none`).
+  case catchup
+}
+
+/// A run that is to be opened.
+package struct NewRun: Hashable, Sendable {
+  package let schedule: String
+  /// The moment that the schedule names, which may lie before the moment at which the run is opened.
+  package let nominalAt: Timestamp
+  package let trigger: RunTrigger
+  /// The queue whose held jobs become its members.
+  package let queue: QueueName
+  /// `overlap: replace`: members of earlier runs that are not yet running become members of this one.
+  package let takesOver: Bool
+
+  package init(
+    schedule: String, nominalAt: Timestamp, trigger: RunTrigger, queue: QueueName, takesOver: Bool = false
+  ) {
+    self.schedule = schedule
+    self.nominalAt = nominalAt
+    self.trigger = trigger
+    self.queue = queue
+    self.takesOver = takesOver
+  }
+}
+
+/// The answer to ``QueueStore/openRun(_:at:)``.
+package enum OpenedRun: Hashable, Sendable {
+  /// A new run with so many members.
+  case opened(RunID, members: Int64)
+  /// This schedule already has a run (or a skip) for this nominal time.
+  case exists
+}
+
+/// A run and what became of its members.
+package struct Run: Hashable, Sendable {
+  package let id: RunID
+  package let schedule: String
+  package let nominalAt: Timestamp
+  package let trigger: RunTrigger
+  package let openedAt: Timestamp
+  /// Set when the nominal time was passed over.
+  package let skipped: SkipReason?
+  /// Members by state; absent means none.
+  package let members: [JobState: Int64]
+
+  /// Whether every member has ended (an empty run ends when it is opened).
+  package var isOver: Bool { members.allSatisfy { $0.key.isTerminal || $0.value == 0 } }
+}
