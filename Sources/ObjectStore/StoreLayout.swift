@@ -1,0 +1,40 @@
+import Wire
+
+/// Where everything stands in a store. Client, daemon and publisher meet only here.
+package enum StoreLayout {
+  /// The policy in force.
+  package static let policy = "policy/current.cose"
+  /// Below it, a folder for each queue or schedule; the host lists it.
+  package static let inbox = "inbox/"
+  /// The folder of cancel statements.
+  package static let cancels = "inbox/cancel/"
+  /// Below it, a folder for each model.
+  package static let models = "models/"
+  /// Below it, a folder for each epoch.
+  package static let epochs = "epochs/"
+
+  /// A sealed bundle; its name is the digest of its bytes.
+  package static func bundle(_ job: JobName, queue: String) -> String { "inbox/\(queue)/\(job.hex).age" }
+  /// A cancel statement, by the digest of its COSE bytes.
+  package static func cancel(_ statement: ContentDigest) -> String { "inbox/cancel/\(statement.hex).cose" }
+  /// An object of a model, by the digest of its manifest.
+  package static func model(_ manifest: ContentDigest, _ name: String) -> String { "models/\(manifest.hex)/\(name)" }
+  /// The name of the manifest beside a model's files.
+  package static let modelManifest = "manifest.cose"
+  /// The announcement of an epoch.
+  package static func announcement(_ epoch: UInt64) -> String { "epochs/\(epoch)/announcement.cose" }
+  /// The sealed seed of an epoch.
+  package static func seed(_ epoch: UInt64) -> String { "epochs/\(epoch)/seed.age" }
+  /// What the host says of a job: coarse, unsigned.
+  package static func state(_ job: JobName) -> String { "jobs/\(job.hex)/state.json" }
+  /// The one conditional write that makes an attempt the job's result.
+  package static func commit(_ job: JobName) -> String { "jobs/\(job.hex)/commit.json" }
+  /// A sealed result file of an attempt.
+  package static func result(_ job: JobName, attempt: Int64, _ file: ResultFile) -> String {
+    "jobs/\(job.hex)/attempts/\(attempt)/\(file.sealedName)"
+  }
+  /// The receipt of an attempt.
+  package static func receipt(_ job: JobName, attempt: Int64) -> String {
+    "jobs/\(job.hex)/attempts/\(attempt)/receipt.cose"
+  }
+}
