@@ -1,0 +1,115 @@
+import CPlatform
+import SealedCrypto
+import Wire
+
+/// How KMS is reached and what the policy asks of the way. Relay and credentials are the host's and prove nothing.
+struct KMSAccess: Sendable {
+  let relay: Endpoint
+  let credentials: AWSCredentials
+  let requireHybridTLS: Bool
+  let useFIPSEndpoint: Bool
+}
+
+/// A new data key: wrapped for the stanza, and in guarded memory.
+struct KMSDataKey: Sendable {
+  let ciphertextBlob: [UInt8]
+  let secret: SecretBytes
+}
+
+/// Asks KMS for data keys that only this enclave can read.
+///
+/// For each request: a fresh RSA-2048 key pair, an attestation document over it (`user_data` null), TLS that ends here.
+/// The reply must name the very key that was asked for, must carry no key in clear, and opens with that RSA key alone.
+final class KMSClient: Sendable {
+  private let module: any SecurityModule
+  private let transport: KMSTransport
+
+  /// The largest difference between the system clock, by which certificates are judged, and the security module's.
+  private static let clockToleranceMilliseconds: Int64 = 5 * 60 * 1000
+
+  /// - Throws: ``ImageError`` when `rootsPEM` holds no certificate.
+  init(module: any SecurityModule, rootsPEM: [UInt8], deadlineMilliseconds: Int64 = 15_000) throws {
+    self.module = module
+    transport = try KMSTransport(rootsPEM: rootsPEM, deadlineMilliseconds: deadlineMilliseconds)
+  }
+
+  /// A data key for one new file.
+  ///
+  /// - Throws: ``KMSFault``, ``SecurityModuleError``, ``SecretMemoryError``.
+  func generateDataKey(under key: KMSKeyARN, context: KMSEncryptionContext, access: KMSAccess) throws -> KMSDataKey {
+    let (response, secret) = try call(.generateDataKey, key, access) {
+      .generateDataKey(key, context: context, recipient: $0)
+    }
+    guard let blob = response.ciphertextBlob, 1...KMSStanza.ciphertextBlobBytes ~= blob.count else {
+      throw KMSFault.badReply("no CiphertextBlob")
+    }
+    return KMSDataKey(ciphertextBlob: Array(blob), secret: secret)
+  }
+
+  /// The data key of a stanza's blob.
+  ///
+  /// - Throws: ``KMSFault``, ``SecurityModuleError``, ``SecretMemoryError``.
+  func decrypt(
+    _ blob: [UInt8], under key: KMSKeyARN, context: KMSEncryptionContext, access: KMSAccess
+  ) throws -> SecretBytes {
+    try call(.decrypt, key, access) { .decrypt(blob, key: key, context: context, recipient: $0) }.1
+  }
+
+  private func call(
+    _ action: KMSAction, _ key: KMSKeyARN, _ access: KMSAccess, _ request: (KMSRecipient) -> KMSRequest
+  ) throws -> (KMSResponse, SecretBytes) {
+    let recipientKey = try KMSRecipientKey()
+    let document = try module.attest(publicKey: recipientKey.subjectPublicKeyInfo)
+    let now = try type(of: module).timestamp(of: document)
+    try Self.checkClock(now)
+    let body = try request(KMSRecipient(attestationDocument: document)).encoded()
+    let host = key.serverName(fips: access.useFIPSEndpoint)
+    let headers = [("Content-Type", KMSAction.contentType), ("X-Amz-Target", action.target)]
+    let signature = SigV4Signer(credentials: access.credentials, region: key.region, service: "kms").sign(
+      method: "POST", host: host, path: "/", headers: headers, payload: .body(body), at: Int64(now / 1000))
+    let response = try transport.post(
+      KMSHTTPRequest(serverName: host, headers: headers + signature, body: body), through: access.relay,
+      hybridOnly: access.requireHybridTLS)
+    let reply = try Self.reply(response)
+    return (reply, try Self.secret(of: reply, from: key, for: recipientKey))
+  }
+
+  /// What a reply must be before its key is used.
+  private static func secret(
+    of reply: KMSResponse, from key: KMSKeyARN, for recipientKey: KMSRecipientKey
+  ) throws -> SecretBytes {
+    guard reply.keyID == key.text else { throw KMSFault.badReply("it names another key than the policy's") }
+    // AWS documents the field as null or empty when a recipient is named.
+    guard reply.plaintext?.isEmpty ?? true else { throw KMSFault.badReply("it carries the key in clear") }
+    guard let envelope = reply.ciphertextForRecipient else { throw KMSFault.badReply("it carries no key") }
+    do {
+      let secret = try KMSEnvelope.open(Array(envelope), with: recipientKey)
+      guard secret.count == KMSStanza.dataKeyBytes else {
+        throw KMSFault.badReply("a data key of \(secret.count) bytes")
+      }
+      return secret
+    } catch let error as KMSEnvelopeError {
+      throw KMSFault.badReply("\(error)")
+    }
+  }
+
+  private static func reply(_ response: KMSHTTPResponse) throws -> KMSResponse {
+    guard response.status == 200 else {
+      let name = KMSErrorName(json: response.body)
+      switch name {
+      case let name? where name.isTransient: throw KMSFault.retryable(name.name)
+      case let name? where name.isDenial: throw KMSFault.denied(name.name)
+      case let name? where response.status < 500: throw KMSFault.rejected(name.name)
+      default: throw KMSFault.retryable("HTTP status \(response.status)")
+      }
+    }
+    do { return try KMSResponse(json: response.body) } catch { throw KMSFault.badReply("\(error)") }
+  }
+
+  private static func checkClock(_ moduleMilliseconds: UInt64) throws {
+    let difference = cplatform_now_ms() - Int64(clamping: moduleMilliseconds)
+    guard abs(difference) <= clockToleranceMilliseconds else {
+      throw KMSFault.retryable("the system clock differs from the security module's by \(abs(difference) / 1000) s")
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import SealedCrypto
+import Synchronization
+import Wire
+
+/// What `configure` installed: a verified policy, and what the host lends.
+struct Settings: Sendable {
+  let policy: Signed<PolicyClaims>
+  let access: KMSAccess
+}
+
+/// The settings of this boot. Policies only move forward.
+final class SettingsStore: Sendable {
+  private let installed = Mutex<Settings?>(nil)
+
+  var current: Settings? { installed.withLock { $0 } }
+
+  /// The settings for an activity that needs a policy in force.
+  ///
+  /// - Throws: ``WorkerFault`` with `retry`: the host mends it by `configure`.
+  func inForce(atMs now: UInt64) throws -> Settings {
+    guard let settings = current else { throw WorkerFault.retry("no policy is installed") }
+    guard now <= settings.policy.claims.notAfterMs else { throw WorkerFault.retry("the policy has ended") }
+    return settings
+  }
+
+  /// Verifies the policy under the image's key and takes over relay and credentials.
+  ///
+  /// Refused: another signer, a passed end, a version below one seen in this boot, the same version with other bytes
+  /// (a fork), KMS keys that are no full ARNs.
+  ///
+  /// - Throws: ``WorkerFault``.
+  func install(_ configuration: WorkerConfiguration, policyKey: VerifyingKey, atMs now: UInt64) throws -> Settings {
+    let settings = try WorkerFault.refusing("policy") {
+      let policy = try UnverifiedStatement<PolicyClaims>(configuration.policy).verified(by: policyKey)
+      guard now <= policy.claims.notAfterMs else { throw WorkerFault.refused("the policy has ended") }
+      _ = try KMSKeyARN(policy.claims.epochKey)
+      for publisher in policy.claims.publishers { _ = try KMSKeyARN(publisher.modelKey) }
+      return Settings(policy: policy, access: try Self.access(configuration, policy.claims))
+    }
+    try installed.withLock { installed in
+      if let old = installed?.policy {
+        let new = settings.policy
+        guard new.claims.version >= old.claims.version else { throw WorkerFault.refused("an older policy") }
+        guard new.claims.version > old.claims.version || new.digest == old.digest else {
+          throw WorkerFault.refused("another policy of the same version")
+        }
+      }
+      installed = settings
+    }
+    return settings
+  }
+
+  private static func access(_ configuration: WorkerConfiguration, _ policy: PolicyClaims) throws -> KMSAccess {
+    let credentials = AWSCredentials(
+      accessKeyID: configuration.accessKeyID, secret: try SecretBytes(copying: configuration.secretAccessKey),
+      sessionToken: configuration.sessionToken)
+    return KMSAccess(
+      relay: configuration.relay, credentials: credentials, requireHybridTLS: policy.requireHybridTLS,
+      useFIPSEndpoint: policy.useFIPSEndpoint)
+  }
+}

@@ -1,0 +1,46 @@
+import CPlatform
+import Glibc
+import Wire
+
+/// `enclave-worker --image DIR --listen ENDPOINT`
+struct WorkerCommand {
+  let image: String
+  let endpoint: Endpoint
+
+  static let usage = "usage: enclave-worker --image DIR --listen unix:/path|vsock::PORT"
+
+  /// - Throws: ``WireError/malformed(_:)`` with what is wrong.
+  init(arguments: [String]) throws {
+    var values: [String: String] = [:]
+    var rest = arguments[...]
+    while let name = rest.popFirst() {
+      guard name == "--image" || name == "--listen", let value = rest.popFirst(),
+        values.updateValue(value, forKey: name) == nil
+      else { throw WireError.malformed("arguments") }
+    }
+    guard let image = values["--image"], let listen = values["--listen"] else { throw WireError.malformed("arguments") }
+    self.image = image
+    endpoint = try Self.endpoint(listen)
+  }
+
+  /// `vsock::PORT` listens for every CID.
+  private static func endpoint(_ text: String) throws -> Endpoint {
+    if text.hasPrefix("vsock::") { return try Endpoint("vsock:\(UInt32.max):\(text.dropFirst("vsock::".count))") }
+    return try Endpoint(text)
+  }
+
+  /// Starts the worker and serves until the process is told to end.
+  func run() throws {
+    cplatform_tune_allocator()
+    signal(SIGPIPE, SIG_IGN)
+    let image = try Image(directory: image)
+    let worker = Worker(enclave: try Enclave(image: image, module: try image.openModule()))
+    let listener = try Listener(endpoint)
+    Termination.exit(removing: listener)
+    print("enclave-worker ready \(image.evidenceClass.rawValue.uppercased())")
+    fflush(nil)
+    while let channel = try listener.accept() {
+      Thread.start { worker.serve(channel) }
+    }
+  }
+}
