@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Writes Tests/Vectors/inference: what Hugging Face's tokenizers and PyTorch make of the corpus.
 
-    python reference.py MODEL_DIR OUT_DIR [--all-embeddings FILE]
+    python reference.py MODEL_DIR OUT_DIR
 
-corpus.jsonl      one JSON string a line
-ids.bin           for each text: u16 count (bit 15: truncated), then that many u16 ids; little-endian
-embeddings.f16    the reference embedding of every fifth text (0, 5, 10, …), binary16, little-endian
---all-embeddings  all of them in binary32, for scripts/golden/compare.py; not kept in the repository
+corpus.jsonl    one JSON string a line
+ids.bin         for each text: u16 count (bit 15: truncated), then that many u16 ids; little-endian
+embeddings.f16  the reference embedding of every fifth text (0, 5, 10, …), binary16, little-endian
 """
 import argparse
 import json
@@ -35,7 +34,6 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("model_dir", type=pathlib.Path)
     parser.add_argument("out_dir", type=pathlib.Path)
-    parser.add_argument("--all-embeddings", type=pathlib.Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -56,11 +54,7 @@ def main():
         for full, ids in zip(whole, cut):
             head = len(ids) | (0x8000 if len(full) > limit else 0)
             file.write(np.array([head, *ids], "<u2").tobytes())
-    chosen = cut if args.all_embeddings else cut[::5]
-    vectors = embeddings(args.model_dir, chosen)
-    if args.all_embeddings:
-        vectors.astype("<f4").tofile(args.all_embeddings)
-        vectors = vectors[::5]
+    vectors = embeddings(args.model_dir, cut[::5])
     vectors.astype("<f2").tofile(args.out_dir / "embeddings.f16")
     print(f"{len(corpus)} texts, {sum(map(len, cut))} tokens; tokenizers {tokenizers.__version__}, torch {torch.__version__}")
 
