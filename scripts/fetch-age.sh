@@ -62,13 +62,18 @@ chmod 755 "$work"
 mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/etc/parts"
 echo "deb [signed-by=$keyring] $mirror sid main" >"$work/etc/sources.list"
 : >"$work/state/status"
-# Check-Valid-Until: a frozen mirror's release file has expired, and its signature still tells who made it.
-cat >"$work/etc/apt.conf" <<CONF
+# Of the machine's settings only those for the network (proxies, retries) are taken: hooks and directories are the
+# system's own business. Check-Valid-Until: a frozen mirror's release file has expired; its signature still tells who
+# made it.
+apt-config dump | grep -E '^Acquire::(https?|Retries|ForceIPv[46])(::| )' >"$work/etc/apt.conf" || true
+cat >>"$work/etc/apt.conf" <<CONF
 Dir::State "$work/state";
 Dir::State::status "$work/state/status";
 Dir::Cache "$work/cache";
 Dir::Etc::sourcelist "$work/etc/sources.list";
 Dir::Etc::sourceparts "$work/etc/parts";
+Dir::Etc::parts "$work/etc/parts";
+Dir::Etc::main "/dev/null";
 Dir::Etc::preferencesparts "$work/etc/parts";
 Dir::Etc::preferences "/dev/null";
 Acquire::Check-Valid-Until "false";

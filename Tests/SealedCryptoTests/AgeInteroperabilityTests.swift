@@ -1,22 +1,16 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import SealedCrypto
 
 /// Both directions with the stock program.
 @Suite struct AgeInteroperabilityTests {
-  static let folder: URL? = {
-    let cache = AgeFiles.packageRoot.appendingPathComponent(".cache/age")
-    let folder = ProcessInfo.processInfo.environment["EPHEMERALML_AGE"].map { URL(fileURLWithPath: $0) } ?? cache
-    return FileManager.default.isExecutableFile(atPath: folder.appendingPathComponent("age").path) ? folder : nil
-  }()
-  static let missing: Comment = "skipped: no stock age >= 1.3; scripts/fetch-age.sh gets it"
-
   private static let sizes = [0, 1, 65536, 65537, 1_000_000]
 
   private func run(_ program: String, _ arguments: [String], input: [UInt8] = []) throws -> [UInt8] {
-    let folder = try #require(Self.folder)
-    return try AgeCommand.run(folder.appendingPathComponent(program).path, arguments, input: input)
+    let folder = try Need.age.require().deletingLastPathComponent()
+    return try AgeCommand.run(folder.appending(path: program).path, arguments, input: input)
   }
 
   private func withIdentityFile<Result>(_ text: [UInt8], _ body: (String) throws -> Result) throws -> Result {
@@ -28,7 +22,7 @@ import Testing
     return try body(file.path)
   }
 
-  @Test(.enabled(if: folder != nil, missing), arguments: sizes)
+  @Test(.enabled(if: Need.age.isMet, "\(Need.age.comment)"), arguments: sizes)
   func theStockAgeOpensWhatWeSeal(size: Int) throws {
     let plaintext = AgeFiles.pattern(size)
     let identity = try HybridIdentity.generate()
@@ -38,7 +32,7 @@ import Testing
     #expect(opened == plaintext)
   }
 
-  @Test(.enabled(if: folder != nil, missing), arguments: sizes)
+  @Test(.enabled(if: Need.age.isMet, "\(Need.age.comment)"), arguments: sizes)
   func weOpenWhatTheStockAgeSeals(size: Int) throws {
     let plaintext = AgeFiles.pattern(size)
     let identity = try HybridIdentity.generate()
@@ -46,7 +40,7 @@ import Testing
     #expect(try AgeFiles.open(file, [identity], role: .bundle) == plaintext)
   }
 
-  @Test(.enabled(if: folder != nil, missing))
+  @Test(.enabled(if: Need.age.isMet, "\(Need.age.comment)"))
   func keysOfTheStockKeygenAreReadAndDeriveTheSameRecipient() throws {
     let text = String(decoding: try run("age-keygen", ["-pq"]), as: UTF8.self)
     let lines = text.split(separator: "\n")
@@ -58,14 +52,14 @@ import Testing
     #expect(try HybridRecipient(String(published)) == identity.recipient)
   }
 
-  @Test(.enabled(if: folder != nil, missing))
+  @Test(.enabled(if: Need.age.isMet, "\(Need.age.comment)"))
   func theStockKeygenDerivesOurRecipient() throws {
     let identity = try HybridIdentity.generate()
     let recipient = try withIdentityFile(identity.secretText()) { try run("age-keygen", ["-y", $0]) }
     #expect(String(decoding: recipient, as: UTF8.self) == identity.recipient.text + "\n")
   }
 
-  @Test(.enabled(if: folder != nil, missing))
+  @Test(.enabled(if: Need.age.isMet, "\(Need.age.comment)"))
   func theStockAgeRefusesWhatWeTruncate() throws {
     let identity = try HybridIdentity.generate()
     let file = try AgeFiles.seal(AgeFiles.pattern(200_000), to: [identity.recipient])

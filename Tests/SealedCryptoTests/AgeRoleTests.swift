@@ -86,5 +86,9 @@ import Testing
     #expect(throws: AgeError.self) {
       try KMSStanzaRecipient(keyARN: arn, ciphertextBlob: [1], dataKey: .random(count: 16))
     }
+    let largest = try KMSStanzaRecipient(keyARN: arn, ciphertextBlob: [UInt8](repeating: 0, count: 6144), dataKey: key)
+    #expect(throws: AgeError.self, "a header over 64 KiB") {
+      try AgeFiles.seal([], to: [any AgeRecipient](repeating: largest, count: 8))
+    }
   }
 }

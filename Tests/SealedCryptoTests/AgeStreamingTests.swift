@@ -9,7 +9,7 @@ import Wire
   /// Seals as it is read: a file of any size that is nowhere whole.
   private final class SealingSource: ByteSource, ByteSink {
     private var rest: UInt64
-    private let chunk = AgeFiles.pattern(1 << 20)
+    private let chunk = AgeFiles.pattern(AgeFormat.chunkBytes)
     private var sealed: [UInt8] = []
     private var encryptor: AgeEncryptor?
     private var isFinished = false

@@ -1,5 +1,4 @@
 import Crypto
-import Foundation
 import Testing
 import Wire
 
@@ -72,10 +71,6 @@ final class AgeDribblingSource: ByteSource {
 }
 
 enum AgeFiles {
-  /// Where the package stands.
-  static let packageRoot = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent()
-
   /// Bytes that repeat nowhere near a chunk's length.
   static func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 >> 9) } }
 

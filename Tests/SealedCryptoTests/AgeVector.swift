@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
@@ -55,17 +56,11 @@ struct AgeVector: CustomTestStringConvertible {
     return files.filter { $0.pathExtension.isEmpty }.sorted { $0.path < $1.path }.compactMap { try? AgeVector($0) }
   }
 
-  /// The public vectors of C2SP.
-  static let publicFolder: URL = {
-    let folder =
-      ProcessInfo.processInfo.environment["EPHEMERALML_VECTORS"].map { URL(fileURLWithPath: $0) }
-      ?? AgeFiles.packageRoot.deletingLastPathComponent().appendingPathComponent("shared/fixtures")
-    return folder.appendingPathComponent("age")
-  }()
-  static let publicVectors = all(in: publicFolder)
+  /// The public vectors of C2SP; none where they are missing.
+  static let publicVectors = (try? Need.vectors.require()).map { all(in: $0.appending(path: "age")) } ?? []
 
   /// Our own.
-  static let ownVectors = all(in: AgeFiles.packageRoot.appendingPathComponent("Tests/Vectors/age"))
+  static let ownVectors = all(in: Checkout.root.appending(path: "Tests/Vectors/age"))
 
   /// zlib for the vectors that are stored compressed; Python has it wherever these tests run.
   private static func inflate(_ bytes: [UInt8]) throws -> [UInt8] {

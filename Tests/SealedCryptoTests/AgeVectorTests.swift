@@ -1,4 +1,5 @@
 import Crypto
+import TestSupport
 import Testing
 import Wire
 
@@ -6,24 +7,30 @@ import Wire
 
 /// Every vector through every entrance gives the outcome that it states.
 @Suite struct AgeVectorTests {
-  static let missing: Comment =
-    "skipped: no C2SP vectors; set EPHEMERALML_VECTORS to a folder that holds them under age/"
+  @Test(.enabled(if: Need.vectors.isMet, "\(Need.vectors.comment)"))
+  func publicVectorsAreThere() throws {
+    _ = try Need.vectors.require()
+    #expect(AgeVector.publicVectors.count >= 70)
+  }
 
   @Test func ownVectorsAreThere() { #expect(AgeVector.ownVectors.count >= 25) }
 
-  @Test(.enabled(if: !AgeVector.publicVectors.isEmpty, missing), arguments: AgeVector.publicVectors)
+  @Test(.enabled(if: Need.vectors.isMet, "\(Need.vectors.comment)"), arguments: AgeVector.publicVectors)
   func publicVectorGivesItsOutcome(vector: AgeVector) throws { try check(vector) }
 
   @Test(arguments: AgeVector.ownVectors)
   func ownVectorGivesItsOutcome(vector: AgeVector) throws { try check(vector) }
 
-  @Test(.enabled(if: !AgeVector.publicVectors.isEmpty, missing), arguments: AgeVector.publicVectors)
+  @Test(.enabled(if: Need.vectors.isMet, "\(Need.vectors.comment)"), arguments: AgeVector.publicVectors)
   func publicVectorGivesItsOutcomeByItsFileKey(vector: AgeVector) throws { try checkByFileKey(vector) }
 
   @Test(arguments: AgeVector.ownVectors)
   func ownVectorGivesItsOutcomeByItsFileKey(vector: AgeVector) throws { try checkByFileKey(vector) }
 
   private func check(_ vector: AgeVector) throws {
+    if vector.expectation != "header failure" {
+      #expect(vector.file.starts(with: try AgeHeader(startOf: vector.file).encoded), "a header has one form")
+    }
     let identities = try vector.identities()
     try expect(vector, from: MemorySource(vector.file), identities, readSize: 1 << 20)
     let dribble = vector.file.count > 100_000 ? 70_000 : 7
