@@ -1,0 +1,118 @@
+import Glibc
+import Wire
+
+/// The directory that holds a user's keys, trust profiles and ledger: `$EPHEMERAL_HOME`, by default
+/// `~/.config/ephemeral`.
+///
+///     config.yaml                 store, profile, model
+///     keys/identity.txt           age identity (0600): opens results
+///     keys/submitter.key          Ed25519 seed in hexadecimal (0600): signs job manifests and cancels
+///     keys/publisher.key          Ed25519 seed of a model owner (0600), where there is one
+///     trust/<profile>/            profile.yaml, root.pem, accepted policies, newest announcement
+///     ledger/<stream>/<number>/   one directory for each job
+///
+/// Directories have mode 0700. Nothing in here but the ledger's sealed bundles grows with the documents.
+package struct ClientHome: Sendable {
+  /// The directory, without a slash at its end.
+  package let path: String
+
+  package init(path: String) { self.path = path }
+
+  /// The home that the environment names.
+  ///
+  /// - Throws: ``ClientError`` of kind `usage` without `EPHEMERAL_HOME` and `HOME`.
+  package init(environment: [String: String]) throws {
+    if let path = environment["EPHEMERAL_HOME"], !path.isEmpty {
+      self.init(path: path)
+    } else if let home = environment["HOME"], !home.isEmpty {
+      self.init(path: "\(home)/.config/ephemeral")
+    } else {
+      throw ClientError(.usage, "neither EPHEMERAL_HOME nor HOME is set", remedy: "set EPHEMERAL_HOME to a directory")
+    }
+  }
+
+  package var configPath: String { "\(path)/config.yaml" }
+  package var keysPath: String { "\(path)/keys" }
+  package var trustPath: String { "\(path)/trust" }
+  package var ledgerPath: String { "\(path)/ledger" }
+
+  /// The keys.
+  package var keys: KeyRing { KeyRing(directory: keysPath) }
+
+  /// Makes the directories.
+  package func create() throws {
+    for directory in [path, keysPath, trustPath, ledgerPath] { try PrivateFiles.makeDirectory(directory) }
+    // What is above may be anyone's; the home itself is the user's alone.
+    guard chmod(path, 0o700) == 0 else { throw PrivateFiles.failure("protect", path) }
+  }
+}
+
+/// What a command works with when its flags do not say.
+package struct ClientSettings: Sendable, Equatable {
+  /// Where bundles and results lie: `file:///path` or `s3://bucket/prefix`.
+  package var store: String?
+  /// Name of a trust profile.
+  package var profile: String?
+  /// Name or manifest digest of a model.
+  package var model: String?
+
+  package init(store: String? = nil, profile: String? = nil, model: String? = nil) {
+    self.store = store
+    self.profile = profile
+    self.model = model
+  }
+
+  /// Reads a settings file; none gives no settings.
+  package init(file: String) throws {
+    guard let bytes = try PrivateFiles.readIfPresent(file, limit: 64 << 10) else {
+      self.init()
+      return
+    }
+    var fields = try YAMLFields(parsing: bytes, file: file)
+    self.init(
+      store: try fields.optionalText("store"), profile: try fields.optionalText("profile"),
+      model: try fields.optionalText("model"))
+    try fields.finish()
+  }
+
+  /// What `other` says where this says nothing.
+  package func orElse(_ other: ClientSettings) -> ClientSettings {
+    ClientSettings(store: store ?? other.store, profile: profile ?? other.profile, model: model ?? other.model)
+  }
+
+  /// Flag, then environment, then the project's `ephemeral.yaml`, then the user's `config.yaml`.
+  package static func resolve(
+    flags: ClientSettings, environment: [String: String], projectDirectory: String, home: ClientHome
+  ) throws -> ClientSettings {
+    let variables = ClientSettings(
+      store: environment["EPHEMERAL_STORE"], profile: environment["EPHEMERAL_PROFILE"],
+      model: environment["EPHEMERAL_MODEL"])
+    return flags.orElse(variables).orElse(try ClientSettings(file: "\(projectDirectory)/ephemeral.yaml"))
+      .orElse(try ClientSettings(file: home.configPath))
+  }
+
+  /// Writes the user's file.
+  package func write(to path: String) throws {
+    var text = "# Written by `ephemeral setup`. Flags and EPHEMERAL_… variables come before this file.\n"
+    for (name, value) in [("store", store), ("profile", profile), ("model", model)] {
+      if let value { text += "\(name): \(YAMLText.quoted(value))\n" }
+    }
+    try PrivateFiles.write(Array(text.utf8), to: path)
+  }
+}
+
+/// Text as a YAML double-quoted scalar.
+enum YAMLText {
+  static func quoted(_ text: String) -> String {
+    let escaped = text.unicodeScalars.map { scalar -> String in
+      switch scalar {
+      case "\"": "\\\""
+      case "\\": "\\\\"
+      case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+        "\\x\(Hex.encode([UInt8(scalar.value)]))"
+      default: String(scalar)
+      }
+    }
+    return "\"\(escaped.joined())\""
+  }
+}

@@ -1,0 +1,175 @@
+import SealedCrypto
+import Wire
+
+/// The submitter's own account of every job, from which completeness is proven (protocol §7).
+///
+///     ledger/lock                           held while a number is taken
+///     ledger/<stream id>/stream.cbor        the stream's name, submitter and profile
+///     ledger/<stream id>/<number>/          record.cbor, manifest.cose, bundle.age until it is uploaded, uploaded
+///     ledger/.new-…/                        an entry that is being made; removed when its maker died
+///
+/// Invariants:
+/// - an entry appears whole by one rename of its directory, after its files and before the first byte is uploaded;
+/// - the rename refuses a number that is taken, so a number is never used twice, whatever crashed when;
+/// - numbers of a stream have no gaps: the next one is the last plus one, taken under the lock;
+/// - record, manifest and bundle are never changed afterwards.
+package struct Ledger: Sendable {
+  private let directory: String
+
+  package init(home: ClientHome) { directory = home.ledgerPath }
+
+  /// Everything, oldest first.
+  package func entries() throws -> [LedgerEntry] {
+    var entries: [LedgerEntry] = []
+    for stream in try streamDirectories() { entries += try self.entries(in: stream) }
+    return entries.sorted {
+      ($0.record.createdMs, $0.record.stream.sequence) < ($1.record.createdMs, $1.record.stream.sequence)
+    }
+  }
+
+  /// The job whose name begins with `prefix`, which has at least four hexadecimal digits.
+  ///
+  /// - Throws: ``ClientError`` of kind `notFound` or `usage`.
+  package func entry(named prefix: String) throws -> LedgerEntry {
+    let prefix = prefix.lowercased()
+    guard prefix.utf8.count >= 4, prefix.utf8.count <= 64, prefix.allSatisfy(\.isHexDigit) else {
+      throw ClientError(
+        .usage, "\"\(prefix.prefix(80))\" is no job name", remedy: "give 4 to 64 hexadecimal digits; `ephemeral list` shows them")
+    }
+    let found = try entries().filter { $0.record.job.hex.hasPrefix(prefix) }
+    guard let entry = found.first else {
+      throw ClientError(.notFound, "the ledger has no job \(prefix)", remedy: "`ephemeral list` shows your jobs")
+    }
+    guard found.count == 1 else {
+      throw ClientError(.usage, "\(prefix) begins \(found.count) jobs' names", remedy: "give more digits")
+    }
+    return entry
+  }
+
+  /// The job of a receipt or of a store's listing; nil when it is not ours.
+  package func entry(_ job: JobName) throws -> LedgerEntry? { try entries().first { $0.record.job == job } }
+
+  /// The job that was submitted under this key.
+  package func entry(idempotencyKey: String) throws -> LedgerEntry? {
+    try entries().first { $0.record.idempotencyKey == idempotencyKey }
+  }
+
+  /// Jobs of a store whose upload is still due, oldest first.
+  package func pending(store: String) throws -> [LedgerEntry] {
+    try entries().filter { $0.uploadedMs == nil && $0.record.store == store }
+  }
+
+  /// Takes the stream's next number and adds one entry, all or nothing.
+  ///
+  /// - Parameters:
+  ///   - make: given the position and an empty directory, writes `bundle.age` and `manifest.cose` there and says what
+  ///     to record. Nothing is recorded when it throws.
+  /// - Returns: the entry, durable.
+  package func add(
+    stream name: String, submitter: VerifyingKey, profile: String,
+    make: (_ position: StreamPosition, _ directory: String) throws -> LedgerRecord
+  ) throws -> LedgerEntry {
+    try PrivateFiles.makeDirectory(directory)
+    let lock = try lock()
+    defer { withExtendedLifetime(lock) {} }
+    try removeUnfinished()
+    let stream = try findOrMakeStream(name, submitter, profile)
+    let last = try entries(in: stream.path).last
+    let position = StreamPosition(
+      id: stream.id, name: name, sequence: (last?.record.stream.sequence ?? 0) + 1, previous: last?.record.manifest,
+      voided: [])
+
+    let unfinished = "\(directory)/.new-\(Hex.encode(Random.bytes(8)))"
+    try PrivateFiles.makeDirectory(unfinished)
+    do {
+      let record = try make(position, unfinished)
+      try PrivateFiles.write(record.encoded, to: "\(unfinished)/record.cbor")
+      let path = "\(stream.path)/\(Self.directoryName(position.sequence))"
+      try PrivateFiles.renameDirectory(unfinished, to: path)
+      return LedgerEntry(record: record, uploadedMs: nil, path: path)
+    } catch {
+      PrivateFiles.removeEntry(unfinished)
+      throw error
+    }
+  }
+
+  /// Records that the store has the whole bundle, and then lets the local copy go.
+  package func markUploaded(_ entry: LedgerEntry, atMs: UInt64) throws {
+    try PrivateFiles.write(CBOR.unsigned(atMs).encoded(), to: entry.uploadedPath)
+    PrivateFiles.remove(entry.bundlePath)
+  }
+
+  // MARK: directories
+
+  private struct Stream {
+    let id: [UInt8]
+    let path: String
+  }
+
+  private static func directoryName(_ sequence: UInt64) -> String {
+    let digits = String(sequence)
+    return String(repeating: "0", count: max(0, 10 - digits.utf8.count)) + digits
+  }
+
+  private func lock() throws -> OpenedFile {
+    let path = "\(directory)/lock"
+    if !PrivateFiles.exists(path) { try? PrivateFiles.write([], to: path, replacing: false) }
+    let file = try OpenedFile(reading: path)
+    try file.lock()
+    return file
+  }
+
+  /// Only the holder of the lock makes entries, so whatever is unfinished now was left by one that died.
+  private func removeUnfinished() throws {
+    for name in try PrivateFiles.names(in: directory) where name.hasPrefix(".new-") {
+      PrivateFiles.removeEntry("\(directory)/\(name)")
+    }
+  }
+
+  private func streamDirectories() throws -> [String] {
+    try PrivateFiles.names(in: directory).filter { $0.utf8.count == 32 && Hex.decode($0) != nil }
+      .map { "\(directory)/\($0)" }
+  }
+
+  private func findOrMakeStream(_ name: String, _ submitter: VerifyingKey, _ profile: String) throws -> Stream {
+    guard (1...128).contains(name.utf8.count) else {
+      throw ClientError(.usage, "a stream's name has 1 to 128 bytes", remedy: "use another name")
+    }
+    let label = CBOR.object([
+      ("v", .unsigned(1)), ("name", .text(name)), ("submitter", .bytes(submitter.bytes)), ("profile", .text(profile)),
+    ]).encoded()
+    for path in try streamDirectories() where try PrivateFiles.readIfPresent("\(path)/stream.cbor") == label {
+      guard let id = Hex.decode(path.suffix(32)) else { continue }
+      return Stream(id: id, path: path)
+    }
+    let id = Random.bytes(16)
+    let path = "\(directory)/\(Hex.encode(id))"
+    try PrivateFiles.makeDirectory(path)
+    try PrivateFiles.write(label, to: "\(path)/stream.cbor")
+    return Stream(id: id, path: path)
+  }
+
+  private func entries(in stream: String) throws -> [LedgerEntry] {
+    try PrivateFiles.names(in: stream).filter { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }.map { name in
+      let path = "\(stream)/\(name)"
+      do {
+        let record = try LedgerRecord(decoding: try PrivateFiles.read("\(path)/record.cbor"))
+        guard Self.directoryName(record.stream.sequence) == name, stream.hasSuffix(Hex.encode(record.stream.id)) else {
+          throw WireError.malformed("ledger record: it stands in another place than it says")
+        }
+        return LedgerEntry(record: record, uploadedMs: try uploadedMs("\(path)/uploaded"), path: path)
+      } catch let error as WireError {
+        throw ClientError(
+          .other, "the ledger entry \(path) is damaged: \(error)", remedy: "restore it from a backup; do not delete it")
+      }
+    }
+  }
+
+  private func uploadedMs(_ path: String) throws -> UInt64? {
+    guard let bytes = try PrivateFiles.readIfPresent(path, limit: 64) else { return nil }
+    guard case .unsigned(let time) = try CBORDecoder.decode(bytes) else {
+      throw WireError.malformed("ledger: upload time")
+    }
+    return time
+  }
+}

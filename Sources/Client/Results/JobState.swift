@@ -1,0 +1,102 @@
+import Inference
+import ObjectStore
+import Wire
+
+/// What the host says of a job: coarse, unsigned, possibly a lie. Shown as "the host says", and nothing depends on it.
+package struct HostStatement: Sendable, Equatable {
+  /// The host's word for the state, cut to what can be printed.
+  package let state: String
+  package let attempt: UInt64?
+  /// Items done and in all.
+  package let done: UInt64?
+  package let items: UInt64?
+  /// When the host wrote it, by the host's clock.
+  package let updatedMs: UInt64?
+
+  init(parsing bytes: [UInt8]) throws {
+    guard let object = try? JSONValue(parsing: bytes, limits: JSONLimits(bytes: 64 << 10, values: 1000)).object,
+      let state = object["state"]?.string
+    else {
+      throw ClientError(.other, "the host's state of the job cannot be read", remedy: "look again later", by: .operator_)
+    }
+    func number(_ name: String) -> UInt64? { object[name]?.integer.flatMap { UInt64(exactly: $0) } }
+    self.state = String(
+      state.unicodeScalars.prefix(32).map { $0.isASCII && $0.value > 32 && $0.value < 127 ? Character($0) : "?" })
+    attempt = number("attempt")
+    done = number("done")
+    items = number("items")
+    updatedMs = number("updated")
+  }
+}
+
+/// The commit of a job: which attempt's files are its result. Unsigned; the receipt that it names is what counts.
+package struct JobCommit: Sendable, Equatable {
+  package let attempt: Int64
+  package let receipt: ContentDigest
+
+  init(parsing bytes: [UInt8]) throws {
+    guard let object = try? JSONValue(parsing: bytes, limits: JSONLimits(bytes: 64 << 10, values: 1000)).object,
+      let attempt = object["attempt"]?.integer, attempt >= 0,
+      let receipt = object["receipt_sha256"]?.string.flatMap({ ContentDigest(hex: $0) })
+    else {
+      throw ClientError(.invalid, "commit.json cannot be read", remedy: "look why the host wrote that", by: .operator_)
+    }
+    self.attempt = Int64(attempt)
+    self.receipt = receipt
+  }
+}
+
+/// Looks at a job in the store.
+package struct Watcher {
+  private let store: any ObjectStore
+
+  package init(store: any ObjectStore) { self.store = store }
+
+  /// What the host says; nil when it says nothing yet.
+  package func hostStatement(_ job: JobName) throws -> HostStatement? {
+    try small(StoreLayout.state(job)).map { try HostStatement(parsing: $0) }
+  }
+
+  /// The commit; nil while there is none.
+  package func commit(_ job: JobName) throws -> JobCommit? {
+    try small(StoreLayout.commit(job)).map { try JobCommit(parsing: $0) }
+  }
+
+  /// Looks again and again until the job has a commit.
+  ///
+  /// - Parameters:
+  ///   - deadlineMs: nil waits for ever.
+  ///   - report: called with each new word of the host.
+  /// - Throws: ``ClientError`` of kind `timedOut`; what the store throws.
+  package func waitForCommit(
+    _ job: JobName, deadlineMs: UInt64?, nowMs: () -> UInt64, sleep: (_ milliseconds: UInt64) -> Void,
+    report: (HostStatement) -> Void
+  ) throws -> JobCommit {
+    var last: HostStatement?
+    var pauseMs: UInt64 = 100
+    while true {
+      if let commit = try commit(job) { return commit }
+      if let statement = try hostStatement(job), statement != last {
+        last = statement
+        pauseMs = 100
+        report(statement)
+      }
+      let now = nowMs()
+      guard deadlineMs.map({ now < $0 }) ?? true else {
+        throw ClientError(
+          .timedOut, "the job has no receipt yet; the host says: \(last?.state ?? "nothing")",
+          remedy: "`ephemeral watch \(job.hex.prefix(12))` goes on waiting")
+      }
+      sleep(min(pauseMs, deadlineMs.map { $0 - now } ?? pauseMs))
+      pauseMs = min(pauseMs * 3 / 2, 2000)
+    }
+  }
+
+  private func small(_ key: String) throws -> [UInt8]? {
+    do {
+      return try store.getSmall(try ObjectKey(key), limit: 64 << 10)
+    } catch let error as ObjectStoreError where error.kind == .notFound {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Attestation
+import Crypto
+import SealedCrypto
+import Wire
+
+/// Sealed result files on this machine, each whole and with the digest that the receipt names.
+struct DownloadedFiles {
+  /// Files without a name, still sealed.
+  let files: [ResultFile: OpenedFile]
+  /// Size and digest of each as it was downloaded.
+  let found: [ReceiptFile]
+
+  /// Opens a file from its beginning.
+  func open(_ file: ResultFile, _ identities: [HybridIdentity], recipients: Int?) throws -> AgeDecryptor? {
+    guard let sealed = files[file] else { return nil }
+    try sealed.rewind()
+    return try AgeDecryptor(identities: identities, from: sealed, role: .result(recipientCount: recipients))
+  }
+}
+
+/// Result files that were opened once from beginning to end, and whose every line is the one that the receipt's Merkle
+/// root binds. Nothing is written before this exists.
+package struct OpenedResults {
+  /// The job's manifest, a copy of which lies in the sealed results; its signature verified.
+  package let manifest: Signed<JobManifestClaims>
+  /// Totals, and why a job failed as a whole.
+  package let trailer: ItemsTrailer
+  /// Items whose end was cut off.
+  package let truncated: UInt64
+  /// What goes into the receipt's comparison.
+  package let recomputed: RecomputedItems
+  private let downloaded: DownloadedFiles
+  private let identities: [HybridIdentity]
+
+  /// Opens and verifies everything against the receipt.
+  ///
+  /// - Parameter submitters: keys of which one signed the manifest.
+  /// - Throws: ``ClientError`` of kind `invalid`.
+  init(
+    _ downloaded: DownloadedFiles, _ receipt: ReceiptJob, identities: [HybridIdentity], submitters: [VerifyingKey]
+  ) throws {
+    self.downloaded = downloaded
+    self.identities = identities
+    guard let items = try downloaded.open(.items, identities, recipients: nil) else {
+      throw Self.invalid("items.cbor is missing")
+    }
+    let reader = ItemsReader(items)
+    guard let first = try reader.next() else { throw Self.invalid("items.cbor is empty") }
+    let head = try ItemsHead(first)
+    let manifest = try UnverifiedStatement<JobManifestClaims>(head.manifest).verified(byOneOf: submitters)
+    guard manifest.digest == receipt.manifest, manifest.signer.digest == receipt.submitter,
+      manifest.claims.salt == head.salt
+    else { throw Self.invalid("the manifest in the results is another job's") }
+    let recipients = manifest.claims.recipients.count
+    guard items.header.stanzas.count == recipients else { throw Self.invalid("items.cbor has other recipients") }
+    self.manifest = manifest
+
+    let outputs = try downloaded.open(.output, identities, recipients: recipients).map { ResultLines($0, name: "output.jsonl") }
+    let errors = try downloaded.open(.errors, identities, recipients: recipients).map { ResultLines($0, name: "errors.jsonl") }
+    var tree = MerkleTree()
+    var failed: UInt64 = 0
+    var truncated: UInt64 = 0
+    var end: ItemsTrailer?
+    while let item = try reader.next() {
+      guard end == nil else { throw Self.invalid("items.cbor goes on behind its end") }
+      if ItemsTrailer.isTrailer(item) {
+        end = try ItemsTrailer(item)
+        continue
+      }
+      let record = try ItemRecord(item)
+      guard record.index == tree.count, record.index < manifest.claims.inputItems else {
+        throw Self.invalid("item \(record.index) stands at place \(tree.count)")
+      }
+      let line = record.status == .ok ? try outputs?.next() : try errors?.next()
+      guard let line, SHA256.digest(of: line) == record.output else {
+        throw Self.invalid("the line of item \(record.index) is missing or another")
+      }
+      if record.status == .failed { failed += 1 }
+      if record.truncated { truncated += 1 }
+      tree.append(record.leaf(count: manifest.claims.inputItems, manifestSalt: manifest.claims.salt))
+    }
+    guard let end else { throw Self.invalid("items.cbor has no end") }
+    guard try outputs?.next() == nil, try errors?.next() == nil else {
+      throw Self.invalid("there are lines that belong to no item")
+    }
+    guard end.items == tree.count, end.failedItems == failed else { throw Self.invalid("items.cbor miscounts") }
+    trailer = end
+    self.truncated = truncated
+    recomputed = RecomputedItems(merkleRoot: tree.root, count: tree.count, failed: failed)
+  }
+
+  /// Calls `body` with every line of a file, in input order, without padding.
+  package func forEachLine(_ file: ResultFile, _ body: ([UInt8]) throws -> Void) throws {
+    guard file != .items,
+      let opened = try downloaded.open(file, identities, recipients: manifest.claims.recipients.count)
+    else { return }
+    let lines = ResultLines(opened, name: file.name)
+    while let line = try lines.next() { try body(line) }
+  }
+
+  /// Copies an opened file to `sink` as the enclave wrote it, padding and all.
+  package func copy(_ file: ResultFile, to sink: any ByteSink) throws {
+    try downloaded.open(file, identities, recipients: manifest.claims.recipients.count)?.copy(to: sink)
+  }
+
+  private static func invalid(_ reason: String) -> ClientError {
+    ClientError(
+      .invalid, "the results do not verify: \(reason)", remedy: "fetch them again; if it stays so, keep the receipt and ask",
+      by: .operator_)
+  }
+}

@@ -1,0 +1,188 @@
+import Attestation
+import ObjectStore
+import SealedCrypto
+import Wire
+
+/// What a job shall be, apart from its input.
+package struct SubmissionRequest: Sendable {
+  /// Name or digest of a model; nil takes the only one that the policy allows.
+  package var model: String?
+  package var operation = "embed"
+  /// `base64` or `float`, for input lines that do not say.
+  package var encoding = "base64"
+  package var precision = "fp32"
+  /// `default`, or a schedule's name: the job waits for its run.
+  package var queue = "default"
+  /// Whose numbers the job takes; nil for the queue's name.
+  package var stream: String?
+  /// How long a worker may begin it.
+  package var validForMs: UInt64 = 7 * 24 * 3_600_000
+  /// Seal what is right although something is wrong.
+  package var skipInvalid = false
+  /// Refuse items whose end would be cut off.
+  package var refuseLong = false
+  /// Seal a job without items: a night with nothing new.
+  package var allowEmpty = false
+  package var idempotencyKey: String?
+  /// Recipients beside the user and those that the policy demands.
+  package var recipients: [HybridRecipient] = []
+
+  package init() {}
+}
+
+/// Everything that stands before a byte is sealed: verified policy, submitter, model, sealing key, surveyed input.
+package struct PreparedSubmission {
+  package let request: SubmissionRequest
+  package let policy: TrustedPolicy
+  package let announcement: AcceptedAnnouncement
+  package let model: PublishedModel
+  package let submitter: PolicySubmitter
+  package let origin: any InputOrigin
+  package let survey: InputSurvey
+  package let recipients: [HybridRecipient]
+}
+
+/// Turns documents into a sealed bundle in the store: prepare (nothing leaves), seal (into the ledger), upload.
+package struct Submitter {
+  private let store: any ObjectStore
+  private let trust: TrustStore
+  private let profile: TrustProfile
+  private let keys: KeyRing
+  private let ledger: Ledger
+
+  package init(home: ClientHome, profile: TrustProfile, store: any ObjectStore) {
+    self.store = store
+    self.profile = profile
+    trust = TrustStore(home: home)
+    keys = home.keys
+    ledger = Ledger(home: home)
+  }
+
+  /// Verifies all that has to hold, and judges the input. With errors in the input it throws, unless the request says to
+  /// leave them out; the survey is handed to `report` first, so that every problem is shown.
+  package func prepare(
+    _ origin: any InputOrigin, _ request: SubmissionRequest, nowMs: UInt64,
+    progress: (UInt64) -> Void = { _ in }, report: (InputSurvey) -> Void = { _ in }
+  ) throws -> PreparedSubmission {
+    let policy = try trust.policies(profile).refresh(from: store, nowMs: nowMs)
+    let key = try keys.signingKey(.submitter)
+    guard let submitter = policy.claims.submitter(key.verifyingKey) else {
+      throw ClientError(
+        .rejected, "policy version \(policy.claims.version) does not list your submitter key \(Hex.encode(key.verifyingKey.bytes))",
+        remedy: "list it; `ephemeral keys export` prints what is needed", by: .securityOfficer)
+    }
+    guard submitter.operations.contains(request.operation) else {
+      throw ClientError(
+        .rejected, "policy version \(policy.claims.version) does not allow \(submitter.name) the operation \(request.operation)",
+        remedy: "allow it in the policy", by: .securityOfficer)
+    }
+    let catalog = ModelCatalog(store: store, policy: policy)
+    let model = try catalog.model(request.model, for: submitter)
+    guard model.claims.operations.contains(request.operation) else {
+      throw ClientError(.usage, "\(model.claims.name) cannot \(request.operation)", remedy: "choose another with --model")
+    }
+    let announcement = try trust.announcements(profile).refresh(from: store, policy: policy, nowMs: nowMs)
+    let surveyor = InputSurveyor(
+      tokenizer: try catalog.tokenizer(of: model), dimensions: Int(clamping: model.claims.dimensions),
+      maximumItems: policy.claims.maximumItems, maximumBytes: policy.claims.maximumInputBytes)
+    let survey = try surveyor.survey(origin, progress: progress)
+    report(survey)
+    try Self.judge(survey, request, origin.name)
+    return PreparedSubmission(
+      request: request, policy: policy, announcement: announcement, model: model, submitter: submitter, origin: origin,
+      survey: survey, recipients: try recipients(request, policy))
+  }
+
+  private static func judge(_ survey: InputSurvey, _ request: SubmissionRequest, _ name: String) throws {
+    if survey.problemCount > 0, !request.skipInvalid {
+      throw ClientError(
+        .input, "\(name): \(survey.problemCount) of \(survey.items + survey.problemCount) items are wrong; nothing was uploaded",
+        remedy: "mend them, or leave them out with --skip-invalid")
+    }
+    if survey.truncated > 0, request.refuseLong {
+      throw ClientError(
+        .input, "\(name): \(survey.truncated) items are longer than the model reads; nothing was uploaded",
+        remedy: "shorten or split them, or submit without --refuse-long")
+    }
+    if survey.items == 0, !request.allowEmpty {
+      throw ClientError(
+        .input, "\(name): there is nothing to compute" + (survey.skipped.count > 0 ? " (\(survey.skipped.count) files left out)" : ""),
+        remedy: "name documents, or pass --allow-empty to record a run with nothing new")
+    }
+  }
+
+  private func recipients(_ request: SubmissionRequest, _ policy: TrustedPolicy) throws -> [HybridRecipient] {
+    var recipients = [try keys.recipient()]
+    let required = try policy.claims.recoveryRecipients.map { try HybridRecipient(publicKey: $0) }
+    for recipient in request.recipients + required where !recipients.contains(recipient) { recipients.append(recipient) }
+    guard recipients.count <= Limits.recipients else {
+      throw ClientError(.usage, "\(recipients.count) recipients, at most \(Limits.recipients)", remedy: "name fewer")
+    }
+    return recipients
+  }
+
+  /// Seals a prepared job into the ledger: number, manifest and bundle appear there at once, before any upload.
+  package func seal(_ prepared: PreparedSubmission, nowMs: UInt64) throws -> LedgerEntry {
+    let key = try keys.signingKey(.submitter)
+    let sealingKey = try HybridRecipient(publicKey: prepared.announcement.claims.publicKey)
+    let request = prepared.request
+    return try ledger.add(
+      stream: request.stream ?? request.queue, submitter: key.verifyingKey, profile: profile.name
+    ) { position, directory in
+      let claims = JobManifestClaims(
+        prepared, sealingKey: sealingKey, position: position, nowMs: nowMs, salt: Random.bytes(32))
+      let manifest = try Signed<JobManifestClaims>.sign(claims, with: key)
+      let file = try OpenedFile(creating: "\(directory)/bundle.age")
+      let sealed = try BundleSealer.seal(manifest, to: sealingKey, into: file) { sink in
+        try InputEmitter.emit(prepared.origin, prepared.survey, to: sink)
+      }
+      try file.sync()
+      try PrivateFiles.write(manifest.bytes, to: "\(directory)/manifest.cose")
+      return LedgerRecord(
+        job: sealed.job, manifest: manifest.digest, bundleBytes: sealed.bytes, profile: profile.name,
+        store: store.location, queue: request.queue, stream: position, createdMs: nowMs, notAfterMs: claims.notAfterMs,
+        epoch: prepared.announcement.claims.epoch, model: prepared.model.digest, operation: request.operation,
+        inputFormat: prepared.survey.format, inputSHA256: prepared.survey.sha256, inputItems: prepared.survey.items,
+        inputBytes: prepared.survey.bytes, source: prepared.origin.name, idempotencyKey: request.idempotencyKey)
+    }
+  }
+
+  /// Uploads an entry's sealed bundle, always the same bytes; an entry that is uploaded already is left alone.
+  package func upload(_ entry: LedgerEntry, nowMs: UInt64, progress: (UInt64) -> Void = { _ in }) throws {
+    guard entry.uploadedMs == nil else { return }
+    let key = try ObjectKey(StoreLayout.bundle(entry.record.job, queue: entry.record.queue))
+    let file = try OpenedFile(reading: entry.bundlePath)
+    let writer = try store.openWriter(key)
+    defer { writer.abort() }
+    while true {
+      let piece = try file.read(upTo: 1 << 18)
+      if piece.isEmpty { break }
+      try writer.write(piece)
+      progress(writer.count)
+    }
+    // An object of that name is the same bundle: the name is the digest of its bytes.
+    _ = try writer.commit(.ifAbsent)
+    try ledger.markUploaded(entry, atMs: nowMs)
+  }
+
+  /// Uploads what earlier commands sealed and could not upload, so that no number stays without its bundle.
+  package func uploadPending(nowMs: UInt64) throws -> [LedgerEntry] {
+    let pending = try ledger.pending(store: store.location)
+    for entry in pending { try upload(entry, nowMs: nowMs) }
+    return pending
+  }
+}
+
+extension JobManifestClaims {
+  fileprivate init(
+    _ prepared: PreparedSubmission, sealingKey: HybridRecipient, position: StreamPosition, nowMs: UInt64, salt: [UInt8]
+  ) {
+    let (survey, request) = (prepared.survey, prepared.request)
+    self.init(
+      policyVersion: prepared.policy.claims.version, sealingKey: sealingKey.digest, createdMs: nowMs,
+      notAfterMs: nowMs + request.validForMs, salt: salt, operation: request.operation, encoding: request.encoding,
+      seed: 0, model: prepared.model.digest, precision: request.precision, inputFormat: survey.format,
+      inputSHA256: survey.sha256, inputItems: survey.items, inputBytes: survey.bytes,
+      recipients: prepared.recipients.map(\.publicKey), stream: position)
+  }
+}
