@@ -34,7 +34,7 @@ enum QueueSchema {
       nominal_at INTEGER NOT NULL,
       cause TEXT NOT NULL CHECK (cause IN ('clock', 'operator')),
       opened_at INTEGER NOT NULL,
-      skipped TEXT CHECK (skipped IN ('overlap', 'too_late', 'catchup')),
+      skipped TEXT CHECK (skipped IN ('overlap', 'too_late', 'catchup', 'added')),
       UNIQUE (schedule, nominal_at)
     ) STRICT;
 

@@ -40,11 +40,17 @@ extension SQLiteQueue {
     }
   }
 
-  package func lastNominalTime(of schedule: String) throws -> Timestamp? {
+  package func standing(of schedule: String) throws -> ScheduleStanding {
     try read { db in
-      SQLiteQueue.time(
-        try Int64.fetchOne(
-          db, sql: "SELECT MAX(nominal_at) FROM runs WHERE schedule = ? AND cause = 'clock'", arguments: [schedule]))
+      let last = try Int64.fetchOne(
+        db, sql: "SELECT MAX(nominal_at) FROM runs WHERE schedule = ? AND cause = 'clock'", arguments: [schedule])
+      let hasOpenRun = try Bool.fetchOne(
+        db,
+        sql: """
+          SELECT EXISTS (SELECT 1 FROM runs JOIN jobs ON jobs.run = runs.id
+            WHERE runs.schedule = ? AND jobs.state IN ('ready', 'running', 'retry_wait'))
+          """, arguments: [schedule])
+      return ScheduleStanding(lastNominalAt: SQLiteQueue.time(last), hasOpenRun: hasOpenRun ?? false)
     }
   }
 

@@ -94,8 +94,9 @@ package protocol QueueStore: Sendable {
   /// Notes that a nominal time passed without a run (overlap, late start), so that it is not considered again.
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws
 
-  /// The latest nominal time that was opened or skipped by the clock (not by hand).
-  func lastNominalTime(of schedule: String) throws -> Timestamp?
+  /// The latest nominal time that the clock (not an operator) opened or passed over, and whether any member of any run
+  /// has not ended.
+  func standing(of schedule: String) throws -> ScheduleStanding
 
   /// The newest runs first, with what became of their members.
   func runs(of schedule: String, limit: Int) throws -> [Run]

@@ -23,6 +23,8 @@ package enum SkipReason: String, CaseIterable, Sendable {
   case tooLate = "too_late"
   /// A later nominal time stands for it (`catchup: latest`), or none is made up for (`catchup: none`).
   case catchup
+  /// No nominal time at all: the schedule was seen for the first time, and its times count from here.
+  case added
 }
 
 /// A run that is to be opened.
