@@ -1,33 +1,23 @@
 import FoundationEssentials
+import TestSupport
 import Testing
 
 @testable import Inference
 
 /// The reference data of Tests/Vectors/inference (made by scripts/golden/reference.py) and the real model.
 enum Golden {
-  private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent()
-  private static let vectors = root.appending(path: "Tests/Vectors/inference")
+  private static let vectors = Checkout.root.appending(path: "Tests/Vectors/inference")
 
-  /// Where the real model lies, or nil when it is not there.
-  static let modelDirectory: URL? = {
-    let said = ProcessInfo.processInfo.environment["EPHEMERALML_MODEL_DIR"].map { URL(filePath: $0) }
-    let directory = said ?? root.appending(path: ".cache/models/all-MiniLM-L6-v2")
-    let weights = directory.appending(path: "model.safetensors").path
-    return FileManager.default.fileExists(atPath: weights) ? directory : nil
-  }()
-
-  static let hasModel = modelDirectory != nil
-  static let skip: Comment = "skipped: the model is missing; `make deps` gets it, or set EPHEMERALML_MODEL_DIR"
+  static let hasModel = Need.model.isMet
+  static let skip = Comment(rawValue: Need.model.comment)
 
   /// The model's clear files.
   static func files() throws -> ModelFiles {
-    let directory = try #require(modelDirectory)
+    let directory = try Need.model.require()
     var contents: [String: [UInt8]] = [:]
     for name in [
       "config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "modules.json",
-      "sentence_bert_config.json",
-      "1_Pooling/config.json",
+      "sentence_bert_config.json", "1_Pooling/config.json",
     ] {
       contents[name] = Array(try Data(contentsOf: directory.appending(path: name)))
     }
@@ -35,7 +25,7 @@ enum Golden {
   }
 
   static func weights() throws -> [UInt8] {
-    Array(try Data(contentsOf: try #require(modelDirectory).appending(path: "model.safetensors")))
+    Array(try Data(contentsOf: try Need.model.require().appending(path: "model.safetensors")))
   }
 
   /// The model, loaded once for all suites.

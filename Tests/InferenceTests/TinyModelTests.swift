@@ -1,4 +1,5 @@
 import FoundationEssentials
+import TestSupport
 import Testing
 
 @testable import Inference
@@ -102,7 +103,7 @@ struct TinyModelTests {
 
   @Test("the real model's folder needs these files", .enabled(if: Golden.hasModel, Golden.skip))
   func realFolder() throws {
-    let description = try ModelFolder(path: try #require(Golden.modelDirectory).path).describe()
+    let description = try ModelFolder(path: try Need.model.require().path).describe()
     #expect(
       description.parts.map(\.name) == [
         "1_Pooling/config.json", "config.json", "model.safetensors", "modules.json", "sentence_bert_config.json",

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Makes the reference data of Tests/Vectors/inference and the tokenizer's Unicode tables again, from the Python
+# originals. PyTorch comes with gigabytes of wheels: this is never part of `make test`.
+set -eu
+cd "$(dirname "$0")/../.."
+
+model=${EPHEMERALML_MODEL_DIR:-.cache/models/all-MiniLM-L6-v2}
+if [ ! -f "$model/model.safetensors" ]; then
+  echo "golden: the model is not in $model; \`make model\` fetches it" >&2
+  exit 1
+fi
+
+venv=.cache/venv-golden
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check -r scripts/golden/requirements.txt
+
+export PYTHONDONTWRITEBYTECODE=1
+"$venv/bin/python" scripts/golden/reference.py "$model" Tests/Vectors/inference
+tables=Sources/Inference/Tokenizer/UnicodeTables.swift
+"$venv/bin/python" scripts/golden/unicode_tables.py > "$tables.new"
+mv "$tables.new" "$tables"
+git --no-pager diff --stat -- Tests/Vectors/inference "$tables"
