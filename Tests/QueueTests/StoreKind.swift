@@ -18,7 +18,7 @@ final class StoreFixture {
   init(_ kind: StoreKind, policy: RetryPolicy = RetryPolicy(strikeLimit: 3), seed: UInt64 = 1) throws {
     self.kind = kind
     self.policy = policy
-    folder = FileManager.default.temporaryDirectory.appending(path: "queue-\(UUID().uuidString)")
+    folder = StoreFixture.root.appending(path: "queue-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     store = try SQLiteQueue(
       path: folder.appending(path: "queue.db").path, retryPolicy: policy, random: SeededRandom(seed: seed))
@@ -29,6 +29,11 @@ final class StoreFixture {
     try? store.close()
     try? FileManager.default.removeItem(at: folder)
   }
+
+  /// Memory where there is some: a simulation makes thousands of durable commits.
+  private static let root =
+    FileManager.default.fileExists(atPath: "/dev/shm")
+    ? URL(fileURLWithPath: "/dev/shm") : FileManager.default.temporaryDirectory
 
   var path: String { folder.appending(path: "queue.db").path }
 
