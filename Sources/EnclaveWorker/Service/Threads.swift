@@ -1,10 +1,14 @@
 import Glibc
+import Synchronization
 import Wire
 
 /// Threads by the system's own call: the enclave has no Foundation.
 enum Thread {
-  /// Runs `body` on a thread of its own; where the system grants none, `body` is dropped, and with it what it holds.
-  static func start(_ body: @escaping @Sendable () -> Void) {
+  /// Runs `body` on a thread of its own.
+  ///
+  /// - Returns: false where the system grants none: `body` is dropped, and with it what it holds.
+  @discardableResult
+  static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
     let work = Unmanaged.passRetained(Work(body))
     var thread = pthread_t()
     var attributes = pthread_attr_t()
@@ -18,12 +22,31 @@ enum Thread {
         return nil
       }, work.toOpaque())
     if status != 0 { work.release() }
+    return status == 0
   }
 
   private final class Work: Sendable {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
+}
+
+/// A number of places, taken and given back.
+final class Places: Sendable {
+  private let free: Mutex<Int>
+
+  init(count: Int) { free = Mutex(count) }
+
+  /// False when none is left.
+  func take() -> Bool {
+    free.withLock { free in
+      guard free > 0 else { return false }
+      free -= 1
+      return true
+    }
+  }
+
+  func give() { free.withLock { $0 += 1 } }
 }
 
 /// Lets this thread rest.

@@ -14,6 +14,7 @@ final class Worker: Sendable {
 
   /// Serves one connection: one activity, its answer, the end. A peer's fault ends its connection and nothing else.
   func serve(_ channel: Channel) {
+    defer { channel.close() }
     do {
       guard let frame = try channel.receive() else { return }
       switch try Activity(frame) {

@@ -7,6 +7,9 @@ struct WorkerCommand {
   let image: String
   let endpoint: Endpoint
 
+  /// Connections served at once.
+  private static let connections = 64
+
   static let usage = "usage: enclave-worker --image DIR --listen unix:/path|vsock::PORT"
 
   /// - Throws: ``WireError/malformed(_:)`` with what is wrong.
@@ -39,8 +42,15 @@ struct WorkerCommand {
     Termination.exit(removing: listener)
     print("enclave-worker ready \(image.evidenceClass.rawValue.uppercased())")
     fflush(nil)
+    let places = Places(count: Self.connections)
     while let channel = try listener.accept() {
-      Thread.start { worker.serve(channel) }
+      // One over the limit is closed by being let go: a host that opens more harms itself alone.
+      guard places.take() else { continue }
+      let isServed = Thread.start {
+        worker.serve(channel)
+        places.give()
+      }
+      if !isServed { places.give() }
     }
   }
 }

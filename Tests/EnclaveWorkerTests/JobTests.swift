@@ -1,0 +1,147 @@
+import Crypto
+import Inference
+import Testing
+
+@testable import EnclaveWorker
+@testable import SealedCrypto
+@testable import Wire
+
+@Suite(.serialized)
+struct JobTests {
+  @Test("A job ends completed, and receipt, sealed files and items agree in every digest", arguments: [0, 1, 64, 200])
+  func completed(count: Int) throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(count)
+    let claims = try world.manifest(for: input, items: count)
+    let bundle = try world.bundle(claims, input)
+    let seen = try world.host(bundle).runJob(attempt: 7)
+    let receipt = try seen.claims()
+    #expect(seen.code == .ok)
+    #expect(receipt.outcome == .completed)
+    #expect(receipt.bundle == SHA256.digest(of: bundle))
+    #expect(receipt.attempt == 7)
+    let job = try #require(receipt.job)
+    #expect(job.items == UInt64(count))
+    #expect(job.stream == claims.stream.id && job.sequence == 1 && job.model == claims.model)
+    for file in job.files {
+      let sealed = try #require(seen.files[file.file])
+      #expect(file.size == UInt64(sealed.count))
+      #expect(file.sha256 == SHA256.digest(of: sealed))
+    }
+    #expect(job.files.map(\.file) == [.output, .errors, .items])
+    let (head, records, trailer) = try world.items(of: seen)
+    #expect(SHA256.digest(of: head.manifest) == job.manifest)
+    #expect(trailer == ItemsTrailer(items: UInt64(count), failedItems: 0, tokens: trailer.tokens, fault: nil))
+    var tree = MerkleTree()
+    for record in records { tree.append(record.leaf(count: UInt64(count), manifestSalt: head.salt)) }
+    #expect(tree.root == job.merkleRoot)
+
+    let output = try world.open(.output, of: seen)
+    #expect(UInt64(output.count) == (try Padme.paddedSize(UInt64(output.count))))
+    let lines = output.split(separator: UInt8(ascii: "\n"))
+    #expect(lines.count == count)
+    for (index, line) in lines.enumerated() {
+      guard case .embedding(let parsed) = try OutputLine(parsing: Array(line)) else {
+        Issue.record("no embedding"); return
+      }
+      #expect(parsed.index == index && parsed.customID == "doc-\(index)" && parsed.embedding.count == 32)
+      let unpadded = Array(line.reversed().drop { $0 == UInt8(ascii: " ") }.reversed())
+      #expect(SHA256.digest(of: unpadded) == records[index].output)
+    }
+    #expect(try world.open(.errors, of: seen).isEmpty)
+  }
+
+  @Test("Results do not depend on the pieces that the host serves, nor on a cached model")
+  func pieces() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(100)
+    let bundle = try world.bundle(try world.manifest(for: input, items: 100), input)
+    var host = world.host(bundle)
+    let whole = try host.runJob()
+    host.pieceBytes = 777
+    let cut = try host.runJob()
+    #expect(try world.open(.output, of: whole) == world.open(.output, of: cut))
+    #expect(!cut.pulled.contains { $0 != .bundle }, "the model was cached")
+  }
+
+  @Test("Lines that cannot be computed cost the others nothing: the outcome is partial")
+  func partial() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(3) + Array("not json\n{\"id\":\"x\"}\n\n".utf8) + TestWorld.lines(2)
+    let seen = try world.host(try world.bundle(try world.manifest(for: input, items: 7), input)).runJob()
+    #expect(try seen.claims().outcome == .partial)
+    #expect(seen.code == .ok)
+    let (_, records, trailer) = try world.items(of: seen)
+    #expect(records.map(\.status) == [.ok, .ok, .ok, .failed, .failed, .ok, .ok])
+    #expect(trailer.failedItems == 2)
+    let errors = try world.open(.errors, of: seen).split(separator: UInt8(ascii: "\n"))
+    #expect(errors.count == 2)
+    #expect(try world.open(.output, of: seen).split(separator: UInt8(ascii: "\n")).count == 5)
+  }
+
+  @Test("When every line fails, so does the job")
+  func nothingComputed() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = Array("x\ny\n".utf8)
+    let seen = try world.host(try world.bundle(try world.manifest(for: input, items: 2), input)).runJob()
+    #expect(seen.code == .failed)
+    #expect(try seen.claims().outcome == .failed)
+  }
+
+  @Test("A cancel ends the job with a receipt, and the sealed detail says so")
+  func cancelled() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(300)
+    var host = world.host(try world.bundle(try world.manifest(for: input, items: 300), input))
+    host.cancelAfter = 1
+    let seen = try host.runJob()
+    #expect(seen.code == .failed)
+    #expect(try world.items(of: seen).trailer.fault == "cancelled")
+    #expect(try seen.claims().job?.items == 64)
+  }
+
+  @Test("A host that leaves during a job costs that job alone")
+  func hostLeaves() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(100)
+    var host = world.host(try world.bundle(try world.manifest(for: input, items: 100), input))
+    for requests in [0, 1, 3, 6] {
+      host.leaveAfter = requests
+      #expect(try host.runJob().code == nil)
+    }
+    host.leaveAfter = nil
+    #expect(try host.runJob().code == .ok)
+  }
+
+  @Test("Without a policy or an epoch nothing is decided: retry, and no receipt")
+  func notReady() throws {
+    let world = try TestWorld()
+    #expect(try world.host([1, 2, 3]).runJob().code == .retry)
+    try world.configure()
+    let seen = try world.host([1, 2, 3]).runJob()
+    #expect(seen.code == .retry)
+    #expect(seen.receipt == nil)
+  }
+
+  @Test("KMS's throttling leaves the job undecided; its denial refuses the job with a receipt")
+  func keyService() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(1)
+    let host = world.host(try world.bundle(try world.manifest(for: input, items: 1), input))
+    world.kms.misbehave(.error("ThrottlingException", status: 400))
+    #expect(try host.runJob().receipt == nil)
+    world.kms.misbehave(.error("AccessDeniedException", status: 400))
+    let seen = try host.runJob()
+    #expect(seen.code == .refused)
+    #expect(try world.items(of: seen).trailer.fault?.contains("AccessDenied") == true)
+    world.kms.misbehave(nil)
+    #expect(try host.runJob().code == .ok)
+  }
+}

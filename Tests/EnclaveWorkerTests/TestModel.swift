@@ -1,0 +1,32 @@
+@testable import Inference
+
+/// The files of a BERT of one layer and 32 floats: a model for tests of everything but the numbers.
+enum TestModel {
+  static let config =
+    #"{"model_type":"bert","hidden_act":"gelu","hidden_size":32,"num_hidden_layers":1,"num_attention_heads":2,"#
+    + #""intermediate_size":64,"vocab_size":16,"max_position_embeddings":24,"type_vocab_size":2}"#
+  static let vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##b", "##c", "d", "e", "."]
+
+  static let clear: [String: [UInt8]] = [
+    "config.json": Array(config.utf8), "vocab.txt": Array((vocabulary.joined(separator: "\n") + "\n").utf8),
+  ]
+
+  static func weights() throws -> [UInt8] {
+    let shapes = EncoderTensors.shapes(try ModelConfig(files: ModelFiles(clear)))
+    var header: [String] = []
+    var data: [UInt8] = []
+    var state: UInt32 = 1
+    for (name, shape) in shapes {
+      let start = data.count
+      for _ in 0..<shape.reduce(1, *) {
+        state = state &* 1_664_525 &+ 1_013_904_223
+        let small = Float(Int(state >> 16 & 63) - 32) / 128
+        let bits = (name.hasSuffix("LayerNorm.weight") ? 1 + small : small).bitPattern
+        data += (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
+      }
+      header.append("\"\(name)\":{\"dtype\":\"F32\",\"shape\":\(shape),\"data_offsets\":[\(start),\(data.count)]}")
+    }
+    let text = Array("{\(header.joined(separator: ","))}".utf8)
+    return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + data
+  }
+}
