@@ -87,12 +87,18 @@ struct IntakeTests {
     var driver = IntakeDriver(routes: InboxRoutes(), store: fixture.store, inbox: inbox)
     let first = try driver.pass(at: .start)
     #expect(first.invalidCancels == 1 && inbox.examined.count == 4)
+    #expect(try first.cancelledJobs.isEmpty && first.newJobs == [jobName(1)])
     inbox.examined = []
     try inbox.add(2, queue: "default")
     let second = try driver.pass(at: .start)
     #expect(inbox.examined == [try jobName(104)] && second.isComplete)
     let states = try fixture.store.list(JobFilter()).map(\.state)
     #expect(states == [.cancelled, .cancelled])
+
+    try inbox.add(3, queue: "default")
+    _ = try driver.pass(at: .start)
+    try inbox.addCancel(105, .valid(try jobName(3)))
+    #expect(try driver.pass(at: .start).cancelledJobs == [jobName(3)])
   }
 
   @Test("A listing that fails ends the pass, and the next pass sees everything")

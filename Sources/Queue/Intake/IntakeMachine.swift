@@ -60,8 +60,10 @@ package struct IntakeSummary: Hashable, Sendable {
   package var bundles = 0
   /// Jobs that were not known before.
   package var newJobs: [JobName] = []
-  /// Cancels that took effect or were asked of an executor.
-  package var cancels = 0
+  /// Jobs that a cancel ended at once.
+  package var cancelledJobs: [JobName] = []
+  /// Jobs whose executor will see that a cancel was asked.
+  package var cancelsRequested = 0
   /// Cancel statements that do not verify.
   package var invalidCancels = 0
   /// Objects that are neither a bundle of a queue that this host serves nor a cancel.
@@ -78,6 +80,7 @@ package struct IntakeMachine: Sendable {
   private var jobs: [NewJob] = []
   private var cancels: [ContentDigest] = []
   private var examining: ContentDigest?
+  private var cancelling: JobName?
   private var next: String?
   /// Statements that were refused before are not read again in this daemon's life; bounded.
   private var refused: Set<ContentDigest> = []
@@ -106,7 +109,8 @@ package struct IntakeMachine: Sendable {
     case .examined(let examination):
       return judge(examination)
     case .cancelRecorded(let effect):
-      if effect == .cancelled || effect == .requested { summary.cancels += 1 }
+      if effect == .cancelled, let cancelling { summary.cancelledJobs.append(cancelling) }
+      if effect == .requested { summary.cancelsRequested += 1 }
       return examineNext()
     case .failed:
       return nil
@@ -152,7 +156,9 @@ package struct IntakeMachine: Sendable {
   private mutating func judge(_ examination: CancelExamination) -> IntakeAction? {
     guard let statement = examining else { return nil }
     switch examination {
-    case .valid(let job): return .recordCancel(statement, of: job)
+    case .valid(let job):
+      cancelling = job
+      return .recordCancel(statement, of: job)
     case .invalid:
       summary.invalidCancels += 1
       if refused.count < IntakeMachine.refusedLimit { refused.insert(statement) }
