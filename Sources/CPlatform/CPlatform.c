@@ -131,6 +131,8 @@ void cplatform_tune_allocator(void) {
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
+void cplatform_overwrite_freed_memory(void) { mallopt(M_PERTURB, 0xA5); }
+
 static int64_t clock_ms(clockid_t clock) {
   struct timespec now;
   if (clock_gettime(clock, &now) != 0) return -1;

@@ -35,6 +35,7 @@ struct WorkerCommand {
   /// Starts the worker and serves until the process is told to end.
   func run() throws {
     cplatform_tune_allocator()
+    cplatform_overwrite_freed_memory()
     signal(SIGPIPE, SIG_IGN)
     let image = try Image(directory: image)
     let worker = Worker(enclave: try Enclave(image: image, module: try image.openModule()))
