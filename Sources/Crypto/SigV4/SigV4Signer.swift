@@ -11,6 +11,9 @@ package struct SigV4Payload: Sendable, Equatable {
     SigV4Payload(text: Hex.encode(Array(SHA256.hash(data: bytes))))
   }
 
+  /// Covered: a SHA-256 that was computed already.
+  package static func sha256(_ digest: [UInt8]) -> SigV4Payload { SigV4Payload(text: Hex.encode(digest)) }
+
   /// The body is not covered; S3 over TLS only.
   package static let unsigned = SigV4Payload(text: "UNSIGNED-PAYLOAD")
 }

@@ -1,0 +1,73 @@
+import SealedCrypto
+
+extension S3Store {
+  /// S3's own most.
+  private static let pageLimit = 1000
+  /// A thousand entries of the longest keys, escaped.
+  private static let pageBytes = 16 << 20
+
+  package func list(prefix: String, after: ObjectKey?, limit: Int) throws -> ObjectPage {
+    let limit = max(limit, 1)
+    let base = client.location.prefix
+    var entries: [ObjectInfo] = []
+    var token: String?
+    while true {
+      var query = [("list-type", "2"), ("prefix", base + prefix)]
+      query.append(("max-keys", String(min(limit - entries.count, Self.pageLimit))))
+      if let token {
+        query.append(("continuation-token", token))
+      } else if let after {
+        query.append(("start-after", base + after.text))
+      }
+      let page = try Page(
+        client.send(
+          S3Call(permission: "s3:ListBucket", method: .get, query: query, responseLimit: Self.pageBytes)
+        ).body,
+        action: "GET \(location)\(prefix)*")
+      // Names that cannot be keys (a folder made in the web console, say) are somebody else's.
+      for item in page.items where entries.count < limit && item.key.hasPrefix(base) {
+        guard let key = try? ObjectKey(String(item.key.unicodeScalars.dropFirst(base.unicodeScalars.count))) else {
+          continue
+        }
+        entries.append(ObjectInfo(key: key, bytes: item.bytes, version: item.version, modified: item.modified))
+      }
+      guard let next = page.next else { return ObjectPage(entries: entries, next: nil) }
+      guard entries.count < limit else { return ObjectPage(entries: entries, next: entries.last?.key) }
+      guard next != token else { throw Self.strange("GET \(location)\(prefix)*", "the same page twice") }
+      token = next
+    }
+  }
+}
+
+/// One ListObjectsV2 answer.
+private struct Page {
+  struct Item {
+    let key: String
+    let bytes: UInt64
+    let version: String
+    let modified: Int64
+  }
+
+  let items: [Item]
+  /// The continuation token when the listing goes on.
+  let next: String?
+
+  init(_ body: [UInt8], action: String) throws {
+    do {
+      let root = try XMLReader.read(body)
+      guard root.name == "ListBucketResult" else { throw S3Store.strange(action, "<\(root.name)> as a listing") }
+      items = try root.all("Contents").map { item in
+        guard let key = item.child("Key")?.text, let bytes = item.child("Size").flatMap({ UInt64($0.text) }),
+          let version = item.child("ETag")?.text,
+          let modified = (item.child("LastModified")?.text).map(HTTPDate.compactISO).flatMap(SigV4Date.seconds)
+        else { throw S3Store.strange(action, "a listing entry without key, size, ETag or date") }
+        return Item(key: key, bytes: bytes, version: version, modified: modified)
+      }
+      let isTruncated = root.child("IsTruncated")?.text == "true"
+      next = isTruncated ? root.child("NextContinuationToken")?.text : nil
+      guard !isTruncated || next?.isEmpty == false else { throw S3Store.strange(action, "a listing that cannot go on") }
+    } catch let fault as XMLReader.Fault {
+      throw S3Store.strange(action, fault.description)
+    }
+  }
+}
