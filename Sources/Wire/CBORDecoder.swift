@@ -117,7 +117,9 @@ package struct CBORDecoder {
       guard initial >> 5 == major, let count = try argument(initial & 31) else {
         throw malformed("a chunk of another type in an indefinite string")
       }
-      whole += try take(count)
+      let chunk = try take(count)
+      guard major == 2 || String(validating: chunk, as: UTF8.self) != nil else { throw malformed("invalid UTF-8") }
+      whole += chunk
     }
   }
 

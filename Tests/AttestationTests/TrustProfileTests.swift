@@ -1,0 +1,52 @@
+import SealedCrypto
+import SwiftASN1
+import Testing
+import X509
+
+@testable import Attestation
+
+/// A profile names exactly one class and its one root (protocol §8).
+struct TrustProfileTests {
+  private let key: VerifyingKey
+  private let development: String
+
+  init() throws {
+    key = try SigningKey.generate().verifyingKey
+    development = try TestPKI().anchor.root.serializeAsPEM().pemString
+  }
+
+  private func profile(_ evidenceClass: EvidenceClass, _ root: String?) throws -> TrustProfile {
+    try TrustProfile(name: "test", evidenceClass: evidenceClass, rootPEM: root, policyKey: key)
+  }
+
+  @Test func productionHasTheAWSRootAndNoOther() throws {
+    #expect(try profile(.production, nil).anchor.sha256.hex == AWSNitroRoot.sha256)
+    #expect(try profile(.production, AWSNitroRoot.pem).evidenceClass == .production)
+    #expect(refusal { _ = try profile(.production, development) }?.reason == .wrongRoot)
+    #expect(refusal { _ = try profile(.production, "junk") }?.reason == .certificate)
+  }
+
+  @Test func developmentNeedsARootThatIsNotAWSs() throws {
+    #expect(try profile(.development, development).evidenceClass == .development)
+    #expect(refusal { _ = try profile(.development, nil) }?.reason == .wrongRoot)
+    #expect(refusal { _ = try profile(.development, AWSNitroRoot.pem) }?.reason == .evidenceClass)
+    #expect(refusal { _ = try profile(.development, "") }?.reason == .certificate)
+  }
+
+  @Test func emulatedEvidenceIsNotVerified() {
+    #expect(refusal { _ = try profile(.emulated, nil) }?.reason == .evidenceClass)
+  }
+
+  @Test func everyClassButProductionSaysSo() {
+    #expect(EvidenceClass.production.banner == nil)
+    #expect(EvidenceClass.development.banner?.hasPrefix("DEVELOPMENT") == true)
+    #expect(EvidenceClass.emulated.banner?.hasPrefix("EMULATED") == true)
+  }
+
+  @Test func everyRefusalNamesWhoCanMendIt() {
+    for reason in AttestationRefusal.Reason.allCases {
+      let mender = AttestationRefusal(reason, "place", "detail").mender
+      #expect(["you", "host's operator", "security officer"].contains { mender.contains($0) })
+    }
+  }
+}
