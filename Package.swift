@@ -72,6 +72,38 @@ let package = Package(
         "Wire", "SealedCrypto", "Attestation", "CPlatform", "COpenSSL", arguments, logging, x509, asn1,
         .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HummingbirdTLS", package: "hummingbird"),
       ] + crypto + nio),
+
+    // Tests
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
+    .testTarget(name: "SealedCryptoTests", dependencies: ["SealedCrypto", "Wire", "TestSupport", asn1] + crypto),
+    .testTarget(
+      name: "AttestationTests",
+      dependencies: ["Attestation", "SealedCrypto", "Wire", "TestSupport", x509, asn1] + crypto),
+    .testTarget(name: "InferenceTests", dependencies: ["Inference", "CBlas", "TestSupport"]),
+    .testTarget(
+      name: "QueueTests",
+      dependencies: ["Queue", "Wire", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
+    .testTarget(
+      name: "ObjectStoreTests", dependencies: ["ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
+    .testTarget(
+      name: "EnclaveWorkerTests",
+      dependencies: ["EnclaveWorker", "SealedCrypto", "Inference", "Wire", "TestSupport", asn1, x509] + crypto + nio),
+    .testTarget(
+      name: "DevCloudTests",
+      dependencies: ["DevCloud", "Attestation", "SealedCrypto", "Wire", "TestSupport", asn1] + crypto + nio),
+    .testTarget(
+      name: "ClientTests",
+      dependencies: [
+        "Client", "JobRunner", "Attestation", "ObjectStore", "SealedCrypto", "Inference", "Wire", "TestSupport", x509,
+        asn1,
+      ] + crypto),
+    .testTarget(
+      name: "HostileHostTests",
+      dependencies: ["Client", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
+    .testTarget(name: "TidyTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -57,14 +57,16 @@ package struct ModelFolder: Sendable {
     let config = try ModelConfig(files: files)
     _ = try WordPieceTokenizer(files: files, config: config)
     let (header, size) = try weightsHeader()
-    _ = try EncoderTensors.check(header, config: config)
+    let prefix = try EncoderTensors.check(header, config: config)
+    // What is computed with; integer buffers such as position_ids are not weights.
+    let used = EncoderTensors.shapes(config).compactMap { header[prefix + $0.name] }
     var parts = files.names.map { ModelDescription.Part(name: $0, role: .clear, size: files[$0]?.count ?? 0) }
     parts.append(.init(name: WeightsFile.name, role: .weights, size: size))
     return ModelDescription(
       architecture: "bert", format: "safetensors",
-      elementTypes: Set(header.tensors.map(\.type.rawValue)).sorted(), operations: ["embed"],
+      elementTypes: Set(used.map(\.type.rawValue)).sorted(), operations: ["embed"],
       dimensions: config.hiddenSize, maximumTokens: config.maximumTokens, layers: config.layers,
-      parameters: header.tensors.reduce(0) { $0 + $1.byteCount / $1.type.size },
+      parameters: used.reduce(0) { $0 + $1.byteCount / $1.type.size },
       parts: parts.sorted { $0.name < $1.name })
   }
 

@@ -1,0 +1,112 @@
+import ArgumentParser
+import Foundation
+import Glibc
+import Logging
+import ObjectStore
+import SealedCrypto
+import Wire
+
+/// `ephemeral daemon`.
+struct DaemonCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "daemon", abstract: "The host's daemon: queue, schedules, transfer to the enclave, KMS relay.",
+    subcommands: [Run.self])
+
+  struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Run in the foreground until SIGTERM or SIGINT.",
+      discussion: """
+        The daemon holds no key and sees ciphertext only. It may be killed at any point: the queue's database and the
+        object store hold everything, and a job that was under way is finished once.
+
+        Example:
+          ephemeral daemon run --store file:///srv/ephemeral --state /var/lib/ephemeral \\
+            --worker vsock:16:5000 --relay-target kms.eu-west-1.amazonaws.com:443 --schedules jobs
+        """)
+
+    @Option(help: "The object store: file:///folder or s3://bucket/prefix?region=…")
+    var store: String
+    @Option(help: "Folder of the queue's database and of the sockets (made with mode 0700).")
+    var state: String
+    @Option(help: "Where the enclave worker listens: vsock:CID:PORT or unix:/path.")
+    var worker: String
+    @Option(help: "Where the relay finds KMS: host:port, or unix:/path of devcloud.")
+    var relayTarget: String
+    @Option(help: "Where the worker finds the relay: vsock::PORT on Nitro (default: unix socket in the state folder).")
+    var relayListen: String?
+    @Option(help: "The operator's socket (default: daemon.sock in the state folder).")
+    var socket: String?
+    @Option(help: "File with the policy's public key in hexadecimal; without it cancels cannot be judged.")
+    var policyKey: String?
+    @Option(help: "Folder of schedule definitions (*.yaml).")
+    var schedules: String?
+    @Option(help: "AWS profile that the worker uses for KMS, as FILE:NAME (default: the environment).")
+    var awsProfile: String?
+    @Option(help: "Seconds between looks into the inbox.")
+    var poll: Double = 1.0
+
+    func run() throws {
+      let signals = StopSignals()
+      LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+      let log = Logger(label: "ephemeral")
+      do {
+        let daemon = try Daemon(try settings(), credentials: credentials(), log: log)
+        try daemon.run { signals.wait() }
+      } catch let error as ValidationError {
+        throw error
+      } catch {
+        log.critical("\(error)")
+        throw ExitCode(1)
+      }
+    }
+
+    private func settings() throws -> Daemon.Settings {
+      let folder = URL(filePath: state).standardizedFileURL.path
+      guard poll >= 0.05, poll <= 3600 else { throw ValidationError("--poll takes 0.05 to 3600 seconds.") }
+      do {
+        return Daemon.Settings(
+          storeURL: store, stateFolder: folder, worker: try Endpoint(worker), relayTarget: try RelayTarget(relayTarget),
+          policyKey: try policyKey.map(Self.readKey), schedulesFolder: schedules, pollSeconds: poll,
+          socketPath: socket.map { URL(filePath: $0).standardizedFileURL.path } ?? folder + "/daemon.sock",
+          relayEndpoint: try Endpoint(relayListen ?? "unix:\(folder)/relay.sock"))
+      } catch let error as WireError {
+        throw ValidationError("\(error)")
+      }
+    }
+
+    private static func readKey(_ path: String) throws -> VerifyingKey {
+      let text = try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+      guard let bytes = Hex.decode(text) else { throw ValidationError("\(path) does not hold a key in hexadecimal.") }
+      return try VerifyingKey(bytes)
+    }
+
+    /// Read again at each use, so that rotated credentials are taken without a restart.
+    private func credentials() throws -> @Sendable () throws -> AWSCredentials {
+      var environment = ProcessInfo.processInfo.environment
+      guard let awsProfile else { return { [environment] in try DefaultCredentials(environment).credentials() } }
+      guard let colon = awsProfile.lastIndex(of: ":") else { throw ValidationError("--aws-profile takes FILE:NAME.") }
+      environment["AWS_SHARED_CREDENTIALS_FILE"] = String(awsProfile[..<colon])
+      let name = String(awsProfile[awsProfile.index(after: colon)...])
+      return { [environment] in try DefaultCredentials(environment, profile: name).credentials() }
+    }
+  }
+}
+
+/// SIGTERM and SIGINT, taken by the main thread. Made before any other thread, so that all inherit the mask.
+private struct StopSignals {
+  private var set = sigset_t()
+
+  init() {
+    sigemptyset(&set)
+    sigaddset(&set, SIGTERM)
+    sigaddset(&set, SIGINT)
+    pthread_sigmask(SIG_BLOCK, &set, nil)
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  func wait() {
+    var set = self.set
+    var received: Int32 = 0
+    sigwait(&set, &received)
+  }
+}

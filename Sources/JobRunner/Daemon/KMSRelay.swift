@@ -1,0 +1,123 @@
+import Foundation
+import Glibc
+import Logging
+import Wire
+
+/// Where the relay takes the worker's bytes: KMS, or what plays it.
+enum RelayTarget: Hashable, Sendable, CustomStringConvertible {
+  /// A stream socket on this machine (devcloud).
+  case local(Endpoint)
+  /// A host name and a port, such as `kms.eu-west-1.amazonaws.com:443`.
+  case tcp(host: String, port: UInt16)
+
+  /// Reads `unix:/path` or `host:port`.
+  init(_ text: String) throws {
+    if text.hasPrefix("unix:") || text.hasPrefix("/") || text.hasPrefix("vsock:") {
+      self = .local(try Endpoint(text))
+      return
+    }
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, !parts[0].isEmpty, let port = UInt16(parts[1]), port > 0 else {
+      throw WireError.malformed("relay target: expected unix:/path or host:port, as in kms.eu-west-1.amazonaws.com:443")
+    }
+    self = .tcp(host: String(parts[0]), port: port)
+  }
+
+  var description: String {
+    switch self {
+    case .local(let endpoint): "\(endpoint)"
+    case .tcp(let host, let port): "\(host):\(port)"
+    }
+  }
+}
+
+/// Pipes bytes between the worker and KMS. TLS ends in the worker, so all that passes here is ciphertext; the relay
+/// can drop, delay or change it, and the worker notices.
+final class KMSRelay: Sendable {
+  private let listener: Listener
+  private let target: RelayTarget
+  private let log: Logger
+  /// A KMS exchange moves a few kilobytes: whoever is silent for so long is gone.
+  private static let stallMilliseconds: Int32 = 30_000
+
+  /// Listens at once, so that the worker can be told the address.
+  init(listenOn endpoint: Endpoint, target: RelayTarget, log: Logger) throws {
+    listener = try Listener(endpoint)
+    self.target = target
+    self.log = log
+  }
+
+  /// Where the worker connects.
+  var endpoint: Endpoint { listener.endpoint }
+
+  /// Serves until ``stop()``, on a thread of its own.
+  func start() {
+    Thread.detachNewThread { [self] in
+      while true {
+        do {
+          guard let inner = try listener.accept(stallMilliseconds: Self.stallMilliseconds) else { return }
+          Thread.detachNewThread { [self] in serve(inner) }
+        } catch {
+          log.error("relay: \(error)")
+          return
+        }
+      }
+    }
+  }
+
+  /// Stops listening; exchanges that are under way end by themselves.
+  func stop() { listener.close() }
+
+  private func serve(_ inner: Channel) {
+    do {
+      let outer = try connect()
+      Thread.detachNewThread {
+        KMSRelay.pipe(outer, inner)
+      }
+      KMSRelay.pipe(inner, outer)
+    } catch {
+      log.warning("relay: \(target) cannot be reached: \(error)")
+      inner.close()
+    }
+  }
+
+  /// Moves bytes one way until either side ends; then both are closed, since TLS has no use for half a connection.
+  private static func pipe(_ source: Channel, _ sink: Channel) {
+    defer {
+      source.close()
+      sink.close()
+    }
+    while let piece = try? source.read(upTo: 16 << 10), !piece.isEmpty {
+      guard (try? sink.write(piece)) != nil else { return }
+    }
+  }
+
+  private func connect() throws -> Channel {
+    switch target {
+    case .local(let endpoint):
+      return try Channel.connect(to: endpoint, stallMilliseconds: Self.stallMilliseconds)
+    case .tcp(let host, let port):
+      var hints = addrinfo()
+      hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+      var found: UnsafeMutablePointer<addrinfo>?
+      let code = getaddrinfo(host, "\(port)", &hints, &found)
+      guard code == 0 else { throw WireError.connectionLost("\(host): \(String(cString: gai_strerror(code)))") }
+      defer { freeaddrinfo(found) }
+      var reason = "no address"
+      var next = found
+      while let address = next {
+        next = address.pointee.ai_next
+        let descriptor = socket(
+          address.pointee.ai_family, address.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue),
+          address.pointee.ai_protocol)
+        guard descriptor >= 0 else { continue }
+        if Glibc.connect(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 {
+          return Channel(descriptor: descriptor, peer: "\(target)", stallMilliseconds: Self.stallMilliseconds)
+        }
+        reason = String(cString: strerror(errno))
+        Glibc.close(descriptor)
+      }
+      throw WireError.connectionLost("\(target): \(reason)")
+    }
+  }
+}

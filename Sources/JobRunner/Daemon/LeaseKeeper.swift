@@ -1,0 +1,81 @@
+import Foundation
+import Queue
+
+/// Keeps one attempt's lease alive from a thread of its own, and brings news to the attempt.
+final class LeaseKeeper: @unchecked Sendable {
+  private let lease: Lease
+  private let driver: ExecutorDriver
+  private let io: AttemptIO
+  private let queue: any QueueStore
+  private let clock: any QueueClock
+  private let request: ClaimRequest
+  private let lock = NSCondition()
+  private var isOver = false
+  /// Asked at each beat.
+  var isStopping: () -> Bool = { false }
+  /// Told the items done at each beat.
+  var onBeat: (UInt64) -> Void = { _ in }
+
+  init(
+    _ lease: Lease, driver: ExecutorDriver, io: AttemptIO, queue: any QueueStore, clock: any QueueClock,
+    request: ClaimRequest
+  ) {
+    self.lease = lease
+    self.driver = driver
+    self.io = io
+    self.queue = queue
+    self.clock = clock
+    self.request = request
+  }
+
+  func start() { Thread.detachNewThread { [self] in run() } }
+
+  /// The attempt is over.
+  func stop() {
+    lock.lock()
+    isOver = true
+    lock.broadcast()
+    lock.unlock()
+  }
+
+  /// Looks around four times a second, renews the lease at a third of its length.
+  private func run() {
+    var renewAt = clock.now() + request.leaseDuration / 3
+    var until = lease.leaseUntil
+    var cancelSeen = lease.cancelRequested
+    while !waitForEnd() {
+      let now = clock.now()
+      if isStopping() { return end(.shutdown) }
+      if now >= lease.deadlineAt { return end(.deadlinePassed) }
+      if now >= until { return end(.leaseLost) }
+      if now < renewAt { continue }
+      renewAt = now + request.leaseDuration / 3
+      do {
+        let beat = try queue.heartbeat(lease, leaseDuration: request.leaseDuration, at: now)
+        until = beat.leaseUntil
+        if beat.cancelRequested, !cancelSeen {
+          cancelSeen = true
+          driver.post(.cancelRequested)
+        }
+        onBeat(driver.itemsDone)
+      } catch QueueError.fenced {
+        return end(.leaseLost)
+      } catch {
+        // The disk may recover before the lease runs out; until then the attempt goes on.
+        continue
+      }
+    }
+  }
+
+  private func end(_ event: ExecutorEvent) {
+    driver.post(event)
+    io.interrupt()
+  }
+
+  private func waitForEnd() -> Bool {
+    lock.lock()
+    defer { lock.unlock() }
+    if !isOver { _ = lock.wait(until: Date(timeIntervalSinceNow: 0.25)) }
+    return isOver
+  }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+
+/// `ephemeral schedule`: definitions are files in the daemon's schedules folder; this asks the running daemon.
+struct ScheduleCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "schedule", abstract: "See schedules and run one now (for the host's operator).",
+    subcommands: [List.self, Show.self, RunNow.self])
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "The daemon's schedules.")
+    @OptionGroup var daemon: OperatorOptions
+    func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleList)) }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "A schedule's runs, the newest first.")
+    @Argument(help: "The schedule's name.") var name: String
+    @OptionGroup var daemon: OperatorOptions
+    func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleShow, schedule: name)) }
+  }
+
+  struct RunNow: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "run-now", abstract: "Run a schedule once: it takes every bundle that waits in its inbox.")
+    @Argument(help: "The schedule's name.") var name: String
+    @OptionGroup var daemon: OperatorOptions
+    func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleRun, schedule: name)) }
+  }
+}
