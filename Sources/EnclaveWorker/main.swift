@@ -1,8 +1,15 @@
 import Glibc
 
+let command: WorkerCommand
 do {
-  try WorkerCommand(arguments: Array(CommandLine.arguments.dropFirst())).run()
+  command = try WorkerCommand(arguments: Array(CommandLine.arguments.dropFirst()))
 } catch {
-  Log.fatal("\(error)\n\(WorkerCommand.usage)")
+  Log.fatal(WorkerCommand.usage)
   exit(64)
+}
+do {
+  try command.run()
+} catch {
+  Log.fatal("\(error)")
+  exit(1)
 }

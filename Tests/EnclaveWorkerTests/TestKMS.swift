@@ -10,8 +10,8 @@ import Synchronization
 @testable import SealedCrypto
 @testable import Wire
 
-/// A KMS in this process, behind real TLS on a Unix socket, as a hostile host's relay would reach it. It has one kind of
-/// honesty, and the faults that the client must catch. It verifies no attestation: `devcloud` does, in its own tests.
+/// A KMS in this process, behind real TLS on a Unix socket, as a hostile host's relay would reach it: honest unless it is
+/// told to misbehave. It verifies no attestation; `devcloud` does, in its own tests.
 final class TestKMS: Sendable {
   /// What goes wrong.
   enum Fault: Sendable, Equatable {

@@ -32,7 +32,8 @@ struct JobRun {
     try link.end(verdict.code, receipt: receipt.bytes)
   }
 
-  /// From a manifest that verified to sealed results. From here on every reason stands in them, for the recipients alone.
+  /// From a manifest that verified to sealed results. From here on every reason stands in them, for the recipients
+  /// alone.
   private func carryOut(_ order: JobOrder, _ bundle: OpenedBundle, atMs now: UInt64) throws -> Verdict {
     let results = try ResultFiles(order, to: link)
     var fault: WorkerFault?

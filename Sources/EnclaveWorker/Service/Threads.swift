@@ -54,20 +54,28 @@ func pause(milliseconds: UInt32) { usleep(milliseconds * 1000) }
 
 /// SIGTERM and SIGINT end the process: a job in progress has no receipt, and the host runs it again.
 enum Termination {
-  /// Blocks both signals for all threads and waits for one on a thread of its own.
-  static func exit(removing listener: Listener) {
+  private static var signals: sigset_t {
     var signals = sigset_t()
     sigemptyset(&signals)
     sigaddset(&signals, SIGTERM)
     sigaddset(&signals, SIGINT)
+    return signals
+  }
+
+  /// Blocks both signals for this thread and all that it starts: called before any other thread exists.
+  static func block() {
+    var signals = signals
     pthread_sigmask(SIG_BLOCK, &signals, nil)
-    let blocked = signals
+  }
+
+  /// Waits for one of them on a thread of its own.
+  static func exit(removing listener: Listener) {
     Thread.start {
-      var signals = blocked
+      var signals = signals
       var number: Int32 = 0
       while sigwait(&signals, &number) != 0 {}
       listener.close()
-      Glibc.exit(0)
+      _exit(0)
     }
   }
 }

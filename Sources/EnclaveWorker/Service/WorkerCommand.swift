@@ -34,6 +34,7 @@ struct WorkerCommand {
 
   /// Starts the worker and serves until the process is told to end.
   func run() throws {
+    Termination.block()
     cplatform_tune_allocator()
     cplatform_overwrite_freed_memory()
     signal(SIGPIPE, SIG_IGN)
