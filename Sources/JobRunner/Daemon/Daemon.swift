@@ -40,7 +40,7 @@ final class Daemon: Sendable {
     self.log = log
     try FileManager.default.createDirectory(
       atPath: settings.stateFolder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    store = try StoreURL.open(settings.storeURL)
+    store = try StoreURL.open(settings.storeURL, create: true)
     queue = try SQLiteQueue(path: settings.stateFolder + "/queue.sqlite")
     schedules = try settings.schedulesFolder.map { try ScheduleFile.readAll(inFolder: $0) } ?? []
     relay = try KMSRelay(listenOn: settings.relayEndpoint, target: settings.relayTarget, log: log)
