@@ -79,7 +79,8 @@ package struct KeyRing: Sendable {
   /// A signing key.
   package func signingKey(_ purpose: SigningPurpose) throws -> SigningKey {
     guard has(purpose) else {
-      throw ClientError(.notFound, "there is no \(purpose.rawValue) key in \(directory)", remedy: "run `\(purpose.verb)`")
+      throw ClientError(
+        .notFound, "there is no \(purpose.rawValue) key in \(directory)", remedy: "run `\(purpose.verb)`")
     }
     return try Self.read(path(purpose))
   }

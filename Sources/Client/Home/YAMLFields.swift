@@ -25,7 +25,9 @@ struct YAMLFields {
   init(_ node: Node, in place: String) throws {
     self.place = place
     line = node.mark?.line
-    guard case .mapping(let mapping) = node else { throw Self.failure(place, line, "must be a mapping of keys to values") }
+    guard case .mapping(let mapping) = node else {
+      throw Self.failure(place, line, "must be a mapping of keys to values")
+    }
     for (key, value) in mapping {
       guard let name = key.string else { throw Self.failure(place, key.mark?.line, "a key is not text") }
       guard fields.updateValue(value, forKey: name) == nil else {

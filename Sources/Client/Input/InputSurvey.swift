@@ -117,10 +117,12 @@ package struct InputSurveyor {
 
   private func checkBounds(_ survey: InputSurvey) throws {
     guard survey.items <= maximumItems else {
-      throw ClientError(.input, "more than \(maximumItems) items, which the policy does not allow", remedy: "split the input")
+      throw ClientError(
+        .input, "more than \(maximumItems) items, which the policy does not allow", remedy: "split the input")
     }
     guard survey.bytes <= maximumBytes else {
-      throw ClientError(.input, "more than \(maximumBytes) bytes, which the policy does not allow", remedy: "split the input")
+      throw ClientError(
+        .input, "more than \(maximumBytes) bytes, which the policy does not allow", remedy: "split the input")
     }
   }
 }
@@ -164,7 +166,8 @@ struct CanonicalLines {
   var idParameter: String? { kind == .textFiles ? nil : format == .openAI ? "custom_id" : "id" }
 
   /// The line that a piece becomes, and what it says.
-  mutating func line(_ piece: InputPiece, position: UInt64) throws(InputLineError) -> (bytes: [UInt8], item: InputItem) {
+  mutating func line(_ piece: InputPiece, position: UInt64) throws(InputLineError) -> (bytes: [UInt8], item: InputItem)
+  {
     let number = Int(clamping: position + 1)
     guard let bytes = piece.bytes else { throw Self.tooLong(number) }
     switch piece.place {

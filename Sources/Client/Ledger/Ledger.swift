@@ -34,7 +34,8 @@ package struct Ledger: Sendable {
     let prefix = prefix.lowercased()
     guard prefix.utf8.count >= 4, prefix.utf8.count <= 64, prefix.allSatisfy(\.isHexDigit) else {
       throw ClientError(
-        .usage, "\"\(prefix.prefix(80))\" is no job name", remedy: "give 4 to 64 hexadecimal digits; `ephemeral list` shows them")
+        .usage, "\"\(prefix.prefix(80))\" is no job name",
+        remedy: "give 4 to 64 hexadecimal digits; `ephemeral list` shows them")
     }
     let found = try entries().filter { $0.record.job.hex.hasPrefix(prefix) }
     guard let entry = found.first else {

@@ -57,7 +57,8 @@ package struct ModelCatalog {
     }
     guard found.count == 1 else {
       throw ClientError(
-        .usage, "\(found.count) models are called \(name.prefix(80))", remedy: "choose one by its digest, see `ephemeral models list`")
+        .usage, "\(found.count) models are called \(name.prefix(80))",
+        remedy: "choose one by its digest, see `ephemeral models list`")
     }
     return model
   }

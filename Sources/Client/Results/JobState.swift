@@ -1,4 +1,3 @@
-import Inference
 import ObjectStore
 import Wire
 
@@ -6,26 +5,23 @@ import Wire
 package struct HostStatement: Sendable, Equatable {
   /// The host's word for the state, cut to what can be printed.
   package let state: String
-  package let attempt: UInt64?
-  /// Items done and in all.
-  package let done: UInt64?
-  package let items: UInt64?
+  package let attempt: UInt64
+  /// Items done in this attempt.
+  package let done: UInt64
   /// When the host wrote it, by the host's clock.
-  package let updatedMs: UInt64?
+  package let updatedMs: UInt64
 
   init(parsing bytes: [UInt8]) throws {
-    guard let object = try? JSONValue(parsing: bytes, limits: JSONLimits(bytes: 64 << 10, values: 1000)).object,
-      let state = object["state"]?.string
-    else {
-      throw ClientError(.other, "the host's state of the job cannot be read", remedy: "look again later", by: .operator_)
+    guard let record = try? StoreRecord.decode(JobStateRecord.self, bytes) else {
+      throw ClientError(
+        .other, "the host's state of the job cannot be read", remedy: "look again later", by: .operator_)
     }
-    func number(_ name: String) -> UInt64? { object[name]?.integer.flatMap { UInt64(exactly: $0) } }
-    self.state = String(
-      state.unicodeScalars.prefix(32).map { $0.isASCII && $0.value > 32 && $0.value < 127 ? Character($0) : "?" })
-    attempt = number("attempt")
-    done = number("done")
-    items = number("items")
-    updatedMs = number("updated")
+    state = String(
+      record.state.unicodeScalars.prefix(32).map { $0.isASCII && $0.value > 32 && $0.value < 127 ? Character($0) : "?" }
+    )
+    attempt = UInt64(clamping: record.attempt)
+    done = record.done
+    updatedMs = UInt64(clamping: record.updatedMs)
   }
 }
 
@@ -35,13 +31,12 @@ package struct JobCommit: Sendable, Equatable {
   package let receipt: ContentDigest
 
   init(parsing bytes: [UInt8]) throws {
-    guard let object = try? JSONValue(parsing: bytes, limits: JSONLimits(bytes: 64 << 10, values: 1000)).object,
-      let attempt = object["attempt"]?.integer, attempt >= 0,
-      let receipt = object["receipt_sha256"]?.string.flatMap({ ContentDigest(hex: $0) })
+    guard let record = try? StoreRecord.decode(CommitRecord.self, bytes), record.attempt >= 0,
+      let receipt = ContentDigest(hex: record.receiptSHA256)
     else {
       throw ClientError(.invalid, "commit.json cannot be read", remedy: "look why the host wrote that", by: .operator_)
     }
-    self.attempt = Int64(attempt)
+    attempt = record.attempt
     self.receipt = receipt
   }
 }
@@ -94,7 +89,7 @@ package struct Watcher {
 
   private func small(_ key: String) throws -> [UInt8]? {
     do {
-      return try store.getSmall(try ObjectKey(key), limit: 64 << 10)
+      return try store.getSmall(try ObjectKey(key), limit: StoreRecord.limitBytes)
     } catch let error as ObjectStoreError where error.kind == .notFound {
       return nil
     }

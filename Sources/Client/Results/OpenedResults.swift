@@ -55,8 +55,12 @@ package struct OpenedResults {
     guard items.header.stanzas.count == recipients else { throw Self.invalid("items.cbor has other recipients") }
     self.manifest = manifest
 
-    let outputs = try downloaded.open(.output, identities, recipients: recipients).map { ResultLines($0, name: "output.jsonl") }
-    let errors = try downloaded.open(.errors, identities, recipients: recipients).map { ResultLines($0, name: "errors.jsonl") }
+    let outputs = try downloaded.open(.output, identities, recipients: recipients).map {
+      ResultLines($0, name: "output.jsonl")
+    }
+    let errors = try downloaded.open(.errors, identities, recipients: recipients).map {
+      ResultLines($0, name: "errors.jsonl")
+    }
     var tree = MerkleTree()
     var failed: UInt64 = 0
     var truncated: UInt64 = 0
@@ -105,7 +109,8 @@ package struct OpenedResults {
 
   private static func invalid(_ reason: String) -> ClientError {
     ClientError(
-      .invalid, "the results do not verify: \(reason)", remedy: "fetch them again; if it stays so, keep the receipt and ask",
+      .invalid, "the results do not verify: \(reason)",
+      remedy: "fetch them again; if it stays so, keep the receipt and ask",
       by: .operator_)
   }
 }

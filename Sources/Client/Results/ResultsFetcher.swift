@@ -112,16 +112,19 @@ package struct ResultsFetcher {
       throw error
     } catch let error as AgeError where error.kind == .noMatch {
       throw ClientError(
-        .invalid, "the results are not sealed to your identity", remedy: "use the home of the user who submitted the job")
+        .invalid, "the results are not sealed to your identity",
+        remedy: "use the home of the user who submitted the job")
     } catch {
       throw ClientError(
-        .invalid, "the results cannot be opened: \(error)", remedy: "fetch them again; if it stays so, keep the receipt and ask",
+        .invalid, "the results cannot be opened: \(error)",
+        remedy: "fetch them again; if it stays so, keep the receipt and ask",
         by: .operator_)
     }
     // The worker refuses a manifest that knows a newer policy than its own; a receipt that says otherwise is false.
     guard results.manifest.claims.policyVersion <= receipt.claims.policyVersion else {
       throw ClientError(
-        .rejected, "the job ran under policy \(receipt.claims.policyVersion), older than the one that it was submitted under",
+        .rejected,
+        "the job ran under policy \(receipt.claims.policyVersion), older than the one that it was submitted under",
         remedy: "find out why an old policy is in use", by: .operator_)
     }
     return results

@@ -68,18 +68,21 @@ package struct Submitter {
     let key = try keys.signingKey(.submitter)
     guard let submitter = policy.claims.submitter(key.verifyingKey) else {
       throw ClientError(
-        .rejected, "policy version \(policy.claims.version) does not list your submitter key \(Hex.encode(key.verifyingKey.bytes))",
+        .rejected,
+        "policy version \(policy.claims.version) does not list your submitter key \(Hex.encode(key.verifyingKey.bytes))",
         remedy: "list it; `ephemeral keys export` prints what is needed", by: .securityOfficer)
     }
     guard submitter.operations.contains(request.operation) else {
       throw ClientError(
-        .rejected, "policy version \(policy.claims.version) does not allow \(submitter.name) the operation \(request.operation)",
+        .rejected,
+        "policy version \(policy.claims.version) does not allow \(submitter.name) the operation \(request.operation)",
         remedy: "allow it in the policy", by: .securityOfficer)
     }
     let catalog = ModelCatalog(store: store, policy: policy)
     let model = try catalog.model(request.model, for: submitter)
     guard model.claims.operations.contains(request.operation) else {
-      throw ClientError(.usage, "\(model.claims.name) cannot \(request.operation)", remedy: "choose another with --model")
+      throw ClientError(
+        .usage, "\(model.claims.name) cannot \(request.operation)", remedy: "choose another with --model")
     }
     let announcement = try trust.announcements(profile).refresh(from: store, policy: policy, nowMs: nowMs)
     let surveyor = InputSurveyor(
@@ -96,7 +99,8 @@ package struct Submitter {
   private static func judge(_ survey: InputSurvey, _ request: SubmissionRequest, _ name: String) throws {
     if survey.problemCount > 0, !request.skipInvalid {
       throw ClientError(
-        .input, "\(name): \(survey.problemCount) of \(survey.items + survey.problemCount) items are wrong; nothing was uploaded",
+        .input,
+        "\(name): \(survey.problemCount) of \(survey.items + survey.problemCount) items are wrong; nothing was uploaded",
         remedy: "mend them, or leave them out with --skip-invalid")
     }
     if survey.truncated > 0, request.refuseLong {
@@ -106,7 +110,9 @@ package struct Submitter {
     }
     if survey.items == 0, !request.allowEmpty {
       throw ClientError(
-        .input, "\(name): there is nothing to compute" + (survey.skipped.count > 0 ? " (\(survey.skipped.count) files left out)" : ""),
+        .input,
+        "\(name): there is nothing to compute"
+          + (survey.skipped.count > 0 ? " (\(survey.skipped.count) files left out)" : ""),
         remedy: "name documents, or pass --allow-empty to record a run with nothing new")
     }
   }
@@ -114,7 +120,9 @@ package struct Submitter {
   private func recipients(_ request: SubmissionRequest, _ policy: TrustedPolicy) throws -> [HybridRecipient] {
     var recipients = [try keys.recipient()]
     let required = try policy.claims.recoveryRecipients.map { try HybridRecipient(publicKey: $0) }
-    for recipient in request.recipients + required where !recipients.contains(recipient) { recipients.append(recipient) }
+    for recipient in request.recipients + required where !recipients.contains(recipient) {
+      recipients.append(recipient)
+    }
     guard recipients.count <= Limits.recipients else {
       throw ClientError(.usage, "\(recipients.count) recipients, at most \(Limits.recipients)", remedy: "name fewer")
     }

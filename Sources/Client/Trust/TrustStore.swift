@@ -52,7 +52,8 @@ package struct TrustStore: Sendable {
       else {
         throw ClientError(
           .usage, "there is another trust profile called \(name)",
-          remedy: "use another name; a profile is never changed, since what was accepted under it would change its meaning")
+          remedy:
+            "use another name; a profile is never changed, since what was accepted under it would change its meaning")
       }
       return old
     }
@@ -74,7 +75,8 @@ package struct TrustStore: Sendable {
     guard let bytes = try PrivateFiles.readIfPresent("\(path)/profile.yaml", limit: 64 << 10) else {
       let known = try names()
       throw ClientError(
-        .notFound, "there is no trust profile \(name)" + (known.isEmpty ? "" : " (there is: \(known.joined(separator: ", ")))"),
+        .notFound,
+        "there is no trust profile \(name)" + (known.isEmpty ? "" : " (there is: \(known.joined(separator: ", ")))"),
         remedy: "run `ephemeral setup`, or `ephemeral trust add`, with what the security officer gave you")
     }
     var fields = try YAMLFields(parsing: bytes, file: "\(path)/profile.yaml")

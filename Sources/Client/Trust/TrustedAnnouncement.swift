@@ -19,7 +19,8 @@ package struct AnnouncementBook: Sendable {
   ///
   /// - Throws: ``ClientError`` of kind `rejected` with the newest one's reason when none is acceptable, of kind
   ///   `retryable` when there is none; what the store throws.
-  package func refresh(from store: any ObjectStore, policy: TrustedPolicy, nowMs: UInt64) throws -> AcceptedAnnouncement {
+  package func refresh(from store: any ObjectStore, policy: TrustedPolicy, nowMs: UInt64) throws -> AcceptedAnnouncement
+  {
     let check = AnnouncementCheck(
       verifier: profile.verifier, policy: policy.signed, newestAcceptedMs: try newestAcceptedMs())
     let epochs = try epochs(store)

@@ -44,12 +44,14 @@ package struct PolicyBook: Sendable {
     if let newest = try newest() {
       guard claims.version >= newest.claims.version else {
         throw ClientError(
-          .rejected, "the store's policy is version \(claims.version), and version \(newest.claims.version) was accepted "
+          .rejected,
+          "the store's policy is version \(claims.version), and version \(newest.claims.version) was accepted "
             + "before: it was rolled back", remedy: "put the current policy back into the store", by: .operator_)
       }
       guard claims.version > newest.claims.version || signed.digest == newest.digest else {
         throw ClientError(
-          .rejected, "there are two policies of version \(claims.version): \(signed.digest.hex.prefix(16))… and "
+          .rejected,
+          "there are two policies of version \(claims.version): \(signed.digest.hex.prefix(16))… and "
             + "\(newest.digest.hex.prefix(16))…", remedy: "find out who signed the second one", by: .securityOfficer)
       }
     }
@@ -95,7 +97,8 @@ package struct PolicyBook: Sendable {
     } catch {
       throw ClientError(
         .rejected, "\(place) does not verify under the policy key of profile \(profile.name): \(error)",
-        remedy: "put the policy there that the security officer signed; if your policy key is an old one, ask for the new profile",
+        remedy:
+          "put the policy there that the security officer signed; if your policy key is an old one, ask for the new profile",
         by: .operator_)
     }
   }

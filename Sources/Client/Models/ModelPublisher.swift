@@ -1,0 +1,117 @@
+import Crypto
+import Inference
+import ObjectStore
+import SealedCrypto
+import Wire
+
+/// Publishes a model: every file digested and signed for, the weights sealed under the owner's KMS key, what clients need
+/// to count tokens in clear.
+package struct ModelPublisher {
+  private let store: any ObjectStore
+  private let kms: any DataKeyService
+
+  package init(store: any ObjectStore, kms: any DataKeyService) {
+    self.store = store
+    self.kms = kms
+  }
+
+  /// A model that is in the store now.
+  package struct Published: Sendable {
+    package let manifest: Signed<ModelManifestClaims>
+    /// It was there before, file for file, and nothing was uploaded.
+    package let wasThere: Bool
+  }
+
+  /// Checks a model folder and uploads it; the manifest comes last, so that a model is whole or not there.
+  ///
+  /// - Parameters:
+  ///   - name: what people call it.
+  ///   - keyARN: the owner's KMS key, as the policy lists it for this publisher.
+  ///   - progress: what is being done, for people.
+  /// - Throws: ``ClientError`` of kind `input` for a folder that is no model; what store and KMS throw.
+  package func publish(
+    folder path: String, name: String, key keyARN: KMSKeyARN, publisher: SigningKey, nowMs: UInt64,
+    progress: (String) -> Void = { _ in }
+  ) throws -> Published {
+    let folder = ModelFolder(path: path)
+    progress("checking \(path)")
+    let description: ModelDescription
+    do {
+      description = try folder.describe()
+    } catch {
+      throw ClientError(.input, "\(path) is no model that can be computed: \(error)", remedy: "mend the folder")
+    }
+    let files = try description.parts.map { try digested($0, folder) }
+    let claims = ModelManifestClaims(
+      name: name, architecture: description.architecture, format: description.format, dtypes: description.elementTypes,
+      operations: description.operations, maximumTokens: UInt64(description.maximumTokens),
+      dimensions: UInt64(description.dimensions), createdMs: nowMs, files: files)
+    if let same = try published(claims, by: publisher.verifyingKey) { return Published(manifest: same, wasThere: true) }
+
+    let manifest = try Signed<ModelManifestClaims>.sign(claims, with: publisher)
+    let context = KMSEncryptionContext.model(manifest: manifest.digest)
+    for file in files {
+      progress("uploading \(file.objectName)")
+      let object = try ObjectKey(StoreLayout.model(manifest.digest, file.objectName))
+      let writer = try store.openWriter(object)
+      defer { writer.abort() }
+      if file.isSealed {
+        // One data key for one file: the KMS stanza's nonce is fixed.
+        let dataKey = try kms.generateDataKey(keyARN, context: context)
+        let recipient = try KMSStanzaRecipient(
+          keyARN: keyARN.text, ciphertextBlob: dataKey.ciphertextBlob, dataKey: dataKey.plaintext)
+        let encryptor = try AgeEncryptor(recipients: [recipient], to: writer)
+        try copy(file, folder, to: encryptor)
+        try encryptor.finish()
+      } else {
+        try copy(file, folder, to: writer)
+      }
+      _ = try writer.commit(.always)
+    }
+    let key = try ObjectKey(StoreLayout.model(manifest.digest, StoreLayout.modelManifest))
+    _ = try store.put(key, manifest.bytes, .ifAbsent)
+    return Published(manifest: manifest, wasThere: false)
+  }
+
+  /// A manifest of this publisher in the store that says the same but for its date.
+  private func published(
+    _ claims: ModelManifestClaims, by publisher: VerifyingKey
+  ) throws -> Signed<ModelManifestClaims>? {
+    var found: Signed<ModelManifestClaims>?
+    try store.forEach(prefix: StoreLayout.models) { info in
+      guard info.key.text.hasSuffix("/\(StoreLayout.modelManifest)") else { return true }
+      guard
+        let signed = try? UnverifiedStatement<ModelManifestClaims>(try store.getSmall(info.key)).verified(by: publisher)
+      else { return true }
+      var dated = signed.claims
+      dated.createdMs = claims.createdMs
+      let whole = try signed.claims.files.allSatisfy { file in
+        try store.head(try ObjectKey(StoreLayout.model(signed.digest, file.objectName))) != nil
+      }
+      if dated == claims, whole { found = signed }
+      return found == nil
+    }
+    return found
+  }
+
+  private func digested(_ part: ModelDescription.Part, _ folder: ModelFolder) throws -> ModelFile {
+    let sink = DigestingSink(NullSink())
+    try OpenedFile(reading: folder.path(of: part.name)).copy(to: sink)
+    return ModelFile(name: part.name, size: sink.count, sha256: sink.digest, isSealed: part.role == .weights)
+  }
+
+  /// Copies a file and makes sure that it is still the one that was digested and signed for.
+  private func copy(_ file: ModelFile, _ folder: ModelFolder, to sink: any ByteSink) throws {
+    let digesting = DigestingSink(sink)
+    try OpenedFile(reading: folder.path(of: file.name)).copy(to: digesting)
+    guard digesting.count == file.size, digesting.digest == file.sha256 else {
+      throw ClientError(
+        .input, "\(file.name) changed while it was read", remedy: "publish again when nobody is writing to it")
+    }
+  }
+}
+
+/// Takes everything and keeps nothing.
+final class NullSink: ByteSink {
+  func write(_ bytes: [UInt8]) {}
+}

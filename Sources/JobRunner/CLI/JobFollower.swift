@@ -1,0 +1,109 @@
+import Attestation
+import Client
+import Glibc
+import ObjectStore
+import SealedCrypto
+import Wire
+
+/// Follows a job by what the host says, until there is a receipt, and believes only that.
+struct JobFollower {
+  let context: ClientContext
+  let profile: TrustProfile
+  let store: any ObjectStore
+
+  /// Waits, verifies the receipt, shows the outcome.
+  ///
+  /// - Throws: ``ClientError``, of kind `timedOut` when the wait was long enough.
+  func follow(_ job: JobName, timeoutSeconds: Int?, items: UInt64?) throws -> ExitStatus {
+    let screen = context.screen
+    let deadline = timeoutSeconds.map { Timestamps.nowMs() + UInt64($0) * 1000 }
+    _ = try Watcher(store: store).waitForCommit(
+      job, deadlineMs: deadline, nowMs: Timestamps.nowMs, sleep: { usleep(UInt32($0) * 1000) }
+    ) { statement in
+      screen.line(
+        .object([
+          ("event", .text("host-says")), ("state", .text(statement.state)), ("attempt", .unsigned(statement.attempt)),
+          ("done", .unsigned(statement.done)), ("updated", .unsigned(statement.updatedMs)),
+        ]))
+      screen.stage("the host says", Self.shown(statement, items))
+    }
+    let receipt = try ResultsFetcher(home: context.home, profile: profile, store: store)
+      .examine(job, identities: [], nowMs: Timestamps.nowMs())
+    return try ReceiptReport(screen: screen, profile: profile).outcome(receipt)
+  }
+
+  /// `running, attempt 1, 20 of 60 items`.
+  static func shown(_ statement: HostStatement, _ items: UInt64?) -> String {
+    var text = statement.state
+    if statement.attempt > 0 { text += ", attempt \(statement.attempt)" }
+    if statement.done > 0 {
+      text += ", \(Shown.number(statement.done))" + (items.map { " of \(Shown.number($0))" } ?? "") + " items"
+    }
+    return text
+  }
+}
+
+/// A receipt's verdict on the screen.
+struct ReceiptReport {
+  let screen: Screen
+  let profile: TrustProfile
+
+  private var suffix: String {
+    profile.evidenceClass == .production ? "" : " (\(profile.evidenceClass.rawValue.uppercased()))"
+  }
+
+  /// Every line of the verdict.
+  func showLines(_ receipt: ExaminedReceipt) {
+    var lines: [JSONLine] = []
+    for line in receipt.verdict.lines {
+      let (word, text): (String, String) =
+        switch line.answer {
+        case .met(let text): ("ok", text)
+        case .failed(let text): ("FAILED", text)
+        case .notChecked(let text): ("–", text)
+        }
+      let mark =
+        word == "ok"
+        ? screen.green(Screen.padded(word, 8))
+        : word == "FAILED" ? screen.red(Screen.padded(word, 8)) : Screen.padded(word, 8)
+      screen.out("  \(Screen.padded(line.question.rawValue, 16))\(mark)\(Shown.printable(text))")
+      lines.append(
+        .object([
+          ("check", .text(line.question.rawValue)),
+          ("answer", .text(word == "ok" ? "met" : word == "FAILED" ? "failed" : "not-checked")),
+          ("detail", .text(text)),
+        ]))
+    }
+    let claims = receipt.verdict.receipt?.claims
+    screen.line(
+      .object([
+        ("event", .text("receipt")), ("job", .text(receipt.job.hex)), ("verified", .bool(receipt.verdict.isVerified)),
+        ("outcome", .optional(claims?.outcome.rawValue)), ("items", .optional(claims?.job?.items)),
+        ("failed_items", .optional(claims?.job?.failedItems)), ("policy_version", .optional(claims?.policyVersion)),
+        ("attempt", .optional(claims?.attempt)), ("evidence_class", .text(profile.evidenceClass.rawValue)),
+        ("lines", .array(lines)),
+      ]))
+  }
+
+  /// The verdict in one line, and the exit code of the job's outcome.
+  ///
+  /// - Throws: ``ClientError`` when the receipt does not verify.
+  func outcome(_ receipt: ExaminedReceipt) throws -> ExitStatus {
+    let claims = try receipt.verified().claims
+    let items = claims.job.map { ", \(Shown.count($0.items, "item")), \(Shown.number($0.failedItems)) failed" } ?? ""
+    screen.out("receipt verified: \(claims.outcome.rawValue)\(items)\(suffix)")
+    if let fault = receipt.results?.trailer.fault {
+      screen.note("the enclave says: \(Shown.printable(fault, limit: 2000))")
+      screen.line(.object([("event", .text("fault")), ("message", .text(fault))]))
+    }
+    switch claims.outcome {
+    case .completed: return .done
+    case .partial: return .partial
+    case .failed, .refused:
+      if receipt.results == nil {
+        screen.note("why is in the sealed results: `ephemeral results get \(receipt.job.hex.prefix(12))`")
+      }
+      return .jobFailed
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import ArgumentParser
+import Attestation
+import Client
+import SealedCrypto
+import Wire
+
+/// `ephemeral attest`.
+struct AttestCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "attest", abstract: "Attestation documents: what they say, and whether it is proven.",
+    subcommands: [Show.self, Verify.self])
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what a document claims; nothing is verified.",
+      discussion: "FILE is a document, or an announcement, receipt or status that carries one.")
+    @Argument(help: "The file.")
+    var file: String
+    @Flag(help: "One JSON object a line on standard output.")
+    var json = false
+
+    func run() throws {
+      let screen = Screen(json: json)
+      let fields = try UnverifiedAttestation(try DocumentArgument.read(file)).unprovenFields()
+      screen.note("UNVERIFIED: anyone could have written this; `ephemeral attest verify` says what is proven")
+      AttestCommand.show(
+        screen, module: fields.moduleID, timeMs: fields.timeMs, pcrs: fields.pcrs, userData: fields.userData,
+        nonce: fields.nonce, publicKey: fields.publicKey, more: [("verified", .bool(false))])
+    }
+  }
+
+  struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Verify a document's form, signature and chain, and show its fields.",
+      discussion: """
+        Under the AWS Nitro Enclaves root, unless --profile or --root name another. Certificates must be valid at the
+        document's own time (leaves live for three hours), or at the time that --at gives. Exit code 0, or 20.
+
+        With --profile, a listed image must match too. Who made a document for what, only the statement around it says:
+        verify announcements by `submit --dry-run` and receipts by `receipts verify`.
+
+        Examples:
+          ephemeral attest verify document.cose
+          ephemeral attest verify announcement.cose --root attestation-root.pem --at now --json
+        """)
+    @Argument(help: "A document, or an announcement, receipt or status that carries one.")
+    var file: String
+    @Option(help: ArgumentHelp("document, now, or a time such as 2026-11-22T12:00:00Z.", valueName: "time"))
+    var at: String = "document"
+    @Option(help: ArgumentHelp("A development root.", valueName: "file.pem"))
+    var root: String?
+    @OptionGroup var options: ClientOptions
+
+    func run() throws {
+      let screen = Screen(json: options.json)
+      let bytes = try DocumentArgument.read(file)
+      let verified: VerifiedAttestation
+      do {
+        let (verifier, measurements) = try verifier()
+        screen.banner(verifier.anchor.evidenceClass)
+        verified = try verifier.verify(
+          UnverifiedAttestation(bytes), at: try moment(), measurements: measurements)
+      } catch let refusal as AttestationRefusal {
+        screen.line(
+          .object([
+            ("verified", .bool(false)), ("reason", .text(refusal.reason.rawValue)), ("place", .text(refusal.place)),
+            ("detail", .text(refusal.detail)),
+          ]))
+        throw refusal
+      }
+      AttestCommand.show(
+        screen, module: verified.moduleID, timeMs: verified.timeMs, pcrs: verified.pcrs, userData: verified.userData,
+        nonce: verified.nonce, publicKey: verified.publicKey,
+        more: [
+          ("verified", .bool(true)), ("evidence_class", .text(verified.evidenceClass.rawValue)),
+          ("image", .optional(verified.image?.name)),
+        ])
+      for link in verified.chain {
+        screen.out(
+          "certificate  \(Shown.printable(link.subject))  \(Timestamps.text(link.notBeforeMs)) to \(Timestamps.text(link.notAfterMs))"
+        )
+      }
+      screen.out("attestation verified: \(verified.evidenceClass.rawValue)")
+    }
+
+    private func verifier() throws -> (AttestationVerifier, [MeasurementTuple]?) {
+      if let root { return (AttestationVerifier(try TrustAnchor.development(pem: try TrustArguments.pem(root))), nil) }
+      guard options.profile != nil else { return (AttestationVerifier(try TrustAnchor.production()), nil) }
+      let context = try options.context()
+      let profile = try context.profile()
+      let policy = try TrustStore(home: context.home).policies(profile).newest()
+      return (profile.verifier, policy?.claims.measurements)
+    }
+
+    private func moment() throws -> AttestationVerifier.Moment {
+      if at == "document" { return .documentTime }
+      if at == "now" { return .at(ms: Timestamps.nowMs()) }
+      guard let time = Timestamps.milliseconds(at) else {
+        throw ClientError(
+          .usage, "--at \(at.prefix(40)) is no time", remedy: "give document, now, or 2026-11-22T12:00:00Z")
+      }
+      return .at(ms: time)
+    }
+  }
+
+  private static func show(
+    _ screen: Screen, module: String, timeMs: UInt64, pcrs: [Int: [UInt8]], userData: [UInt8]?, nonce: [UInt8]?,
+    publicKey: [UInt8]?, more: [(String, JSONLine)]
+  ) {
+    let registers = pcrs.sorted { $0.key < $1.key }
+    screen.line(
+      .object(
+        more + [
+          ("module_id", .text(module)), ("timestamp", .unsigned(timeMs)), ("time", .text(Timestamps.text(timeMs))),
+          ("pcrs", .object(registers.map { ("\($0.key)", .text(Hex.encode($0.value))) })),
+          ("user_data", .optional(userData.map { Hex.encode($0) })), ("nonce", .optional(nonce.map { Hex.encode($0) })),
+          ("public_key", .optional(publicKey.map { Hex.encode($0) })),
+        ]))
+    screen.out("module       \(Shown.printable(module))")
+    screen.out("time         \(Timestamps.text(timeMs))")
+    for (index, value) in registers where !value.allSatisfy({ $0 == 0 }) {
+      screen.out("PCR\(Screen.padded("\(index)", 10))\(Hex.encode(value))")
+    }
+    for (name, value) in [("user data", userData), ("nonce", nonce), ("public key", publicKey)] {
+      guard let value else { continue }
+      screen.out(
+        "\(Screen.padded(name, 13))\(Hex.encode(value.prefix(48)))\(value.count > 48 ? "… (\(value.count) bytes)" : "")"
+      )
+    }
+  }
+}
+
+/// A document from a file, which may be a statement around it.
+private enum DocumentArgument {
+  static func read(_ path: String) throws -> [UInt8] {
+    let bytes = try PrivateFiles.read(path)
+    let inner =
+      (try? UnverifiedStatement<AnnouncementClaims>(bytes))?.attestation
+    return inner ?? bytes
+  }
+}

@@ -1,0 +1,110 @@
+import ArgumentParser
+import Client
+import Foundation
+import ObjectStore
+import SealedCrypto
+import Wire
+
+/// `ephemeral models`.
+struct ModelsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "models", abstract: "Publish models that only an attested enclave can open.",
+    subcommands: [Publish.self, List.self])
+
+  struct Publish: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Check a model folder, seal its weights under your KMS key, sign and upload.",
+      discussion: """
+        FOLDER is a Hugging Face or sentence-transformers folder (safetensors, config.json, tokenizer.json). The tokenizer
+        stands in clear, so that clients can count tokens; the weights are sealed under a KMS data key, bound to the
+        manifest. Standard output carries the manifest's digest alone: the security officer lists it in the policy.
+        A model that is there already, file for file, is not uploaded again.
+
+        Credentials: --aws-profile FILE:NAME, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+
+        Examples:
+          ephemeral models publish all-MiniLM-L6-v2 --kms-key arn:aws:kms:eu-west-1:111122223333:key/…
+          ephemeral models publish model/ --kms-key ARN --aws-profile devcloud/credentials:publisher \\
+            --kms-endpoint unix:/tmp/demo/kms.sock --kms-roots devcloud/kms-roots.pem
+        """)
+    @Argument(help: "The model's folder.")
+    var folder: String
+    @OptionGroup var options: ClientOptions
+    @Option(help: "What people call it (default: the folder's name).")
+    var name: String?
+    @Option(help: ArgumentHelp("Your KMS key, in full.", valueName: "arn"))
+    var kmsKey: String
+    @Option(help: ArgumentHelp("AWS credentials.", valueName: "file:name"))
+    var awsProfile: String?
+    @Option(
+      help: ArgumentHelp("Where KMS is reached, when not by its name: unix:/path or host:port.", valueName: "address"))
+    var kmsEndpoint: String?
+    @Option(
+      help: ArgumentHelp("Roots for KMS's certificate instead of the system's (devcloud).", valueName: "file.pem"))
+    var kmsRoots: String?
+
+    func run() throws {
+      let context = try options.context()
+      let screen = context.screen
+      let keys = context.home.keys
+      try context.home.create()
+      if !keys.has(.publisher) { try keys.generate(.publisher) }
+      let kms = try PublisherKMS(
+        keyARN: kmsKey, credentials: try PublisherCredentials.resolve(awsProfile), endpoint: kmsEndpoint,
+        rootsFile: kmsRoots)
+      let path = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+      let name = self.name ?? URL(filePath: path).lastPathComponent
+      let published = try ModelPublisher(store: try context.store(), kms: kms).publish(
+        folder: path, name: name, key: try KMSKeyARN(kmsKey), publisher: try keys.signingKey(.publisher),
+        nowMs: Timestamps.nowMs(), progress: { screen.stage("model", $0) })
+      let manifest = published.manifest
+      screen.stage(
+        published.wasThere ? "was there" : "published",
+        "\(name): \(manifest.claims.architecture), \(manifest.claims.dimensions) dimensions, \(manifest.claims.maximumTokens) tokens, \(manifest.claims.files.count) files"
+      )
+      screen.line(
+        .object([
+          ("event", .text("published")), ("name", .text(name)), ("manifest", .text(manifest.digest.hex)),
+          ("publisher_key", .text(Hex.encode(manifest.signer.bytes))), ("was_there", .bool(published.wasThere)),
+        ]))
+      screen.out(manifest.digest.hex)
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show the models in the store and whether you may use them.",
+      discussion: "Example:\n  ephemeral models list")
+    @OptionGroup var options: ClientOptions
+
+    func run() throws {
+      let context = try options.context()
+      let screen = context.screen
+      let profile = try context.profile()
+      let store = try context.store()
+      let policy = try TrustStore(home: context.home).policies(profile).refresh(from: store, nowMs: Timestamps.nowMs())
+      let mine = context.home.keys.has(.submitter) ? try context.home.keys.signingKey(.submitter).verifyingKey : nil
+      let allowed = mine.flatMap { policy.claims.submitter($0) }?.models ?? []
+      let catalog = ModelCatalog(store: store, policy: policy)
+      for digest in try catalog.digests() {
+        do {
+          let model = try catalog.published(digest)
+          let mayUse = allowed.contains(digest)
+          screen.line(
+            .object([
+              ("manifest", .text(digest.hex)), ("name", .text(model.claims.name)),
+              ("publisher", .text(model.publisher)),
+              ("dimensions", .unsigned(model.claims.dimensions)),
+              ("maximum_tokens", .unsigned(model.claims.maximumTokens)),
+              ("allowed", .bool(mayUse)),
+            ]))
+          screen.out(
+            "\(digest.hex.prefix(16))  \(Screen.padded(Shown.printable(model.claims.name), 28))\(Screen.padded(Shown.printable(model.publisher), 16))\(mayUse ? "you may use it" : "not allowed to you")"
+          )
+        } catch let error as ClientError {
+          screen.out("\(digest.hex.prefix(16))  not usable: \(error.reason)")
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import ArgumentParser
+import Attestation
+import Client
+import Glibc
+import ObjectStore
+import SealedCrypto
+import Wire
+
+/// `ephemeral submit`.
+struct SubmitCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "submit", abstract: "Check, seal and upload documents as one job.",
+    discussion: """
+      INPUT is a folder of text files (read recursively; what is not text is left out with a count), a JSON Lines file
+      (OpenAI batch lines, or {"id": …, "text": …}), or - for JSON Lines from a pipe. Every line is checked before
+      anything is sealed; nothing is uploaded when one is wrong, unless --skip-invalid. The enclave's announcement is
+      verified before a byte is sealed to it.
+
+      Standard output carries the job's name alone; everything else goes to standard error.
+
+      Examples:
+        ephemeral submit reports/ --wait
+        ephemeral submit batch.jsonl --dry-run
+        JOB=$(ephemeral submit - < batch.jsonl)
+        ephemeral submit new/ --schedule nightly --allow-empty
+      """)
+
+  @Argument(help: "A folder, a JSON Lines file, or -. Without it, only uploads that are still due are made.")
+  var input: String?
+  @OptionGroup var options: ClientOptions
+  @Option(help: "Name or digest of the model (default: the only one that the policy allows you).")
+  var model: String?
+  @Option(help: ArgumentHelp("Leave the job for a schedule's next run.", valueName: "name"))
+  var schedule: String?
+  @Option(
+    help: ArgumentHelp("Whose numbers the job takes (default: the schedule's name, or `default`).", valueName: "name"))
+  var stream: String?
+  @Flag(help: "Check everything, seal and upload nothing.")
+  var dryRun = false
+  @Flag(help: "Leave out what is wrong and send the rest; the exit code is then 3.")
+  var skipInvalid = false
+  @Flag(help: "Refuse inputs that are longer than the model reads, instead of having their end cut off.")
+  var refuseLong = false
+  @Flag(help: "Send a job without items: it records that there was nothing new.")
+  var allowEmpty = false
+  @Flag(help: "Wait for the receipt, verify it, and end with the job's outcome.")
+  var wait = false
+  @Option(help: ArgumentHelp("With --wait: give up after so long (exit code 6).", valueName: "seconds"))
+  var waitTimeout: Int?
+  @Option(
+    help: ArgumentHelp("Do this once: a second submit with the same key gives the first one's job.", valueName: "key"))
+  var idempotencyKey: String?
+  @Option(
+    help: ArgumentHelp("Who can open the results beside you (age1pq1…); may be repeated.", valueName: "recipient"))
+  var recipient: [String] = []
+  @Option(help: ArgumentHelp("How long the job may begin to run.", valueName: "hours"))
+  var validFor: Int = 168
+
+  func validate() throws {
+    guard (1...8760).contains(validFor) else { throw ValidationError("--valid-for takes 1 to 8760 hours.") }
+    if let waitTimeout, waitTimeout < 0 { throw ValidationError("--wait-timeout takes seconds.") }
+    if let schedule, !QueueFolder.isLegal(schedule) {
+      throw ValidationError("--schedule takes a name of letters, digits, - and _.")
+    }
+  }
+
+  func run() throws {
+    let context = try options.context(model: model)
+    let profile = try context.profile()
+    let store = try context.store()
+    let submitter = Submitter(home: context.home, profile: profile, store: store)
+    let screen = context.screen
+    for entry in try submitter.uploadPending(nowMs: Timestamps.nowMs()) {
+      screen.stage("uploaded", "job \(entry.record.job.hex.prefix(12)), which an earlier command had sealed")
+    }
+    guard let input else { return }
+    if let key = idempotencyKey, let entry = try Ledger(home: context.home).entry(idempotencyKey: key) {
+      screen.stage("job", "was submitted before under this key")
+      return try finish(entry, context, profile, store, leftOut: 0)
+    }
+
+    let request = try request(context.settings.model)
+    let prepared = try submitter.prepare(
+      try InputArgument.open(input, context.home), request, nowMs: Timestamps.nowMs(),
+      progress: { screen.progress("reading: \(Shown.number($0))") },
+      report: { InputReport(screen: screen, name: input).show($0) })
+    PreparedReport(screen: screen).show(prepared)
+    if dryRun {
+      screen.stage("dry run", "all is well; nothing was sealed and nothing uploaded")
+      screen.line(.object([("event", .text("dry-run")), ("items", .unsigned(prepared.survey.items))]))
+      throw ExitCode(prepared.survey.problemCount > 0 ? ExitStatus.partial.rawValue : 0)
+    }
+    let entry = try submitter.seal(prepared, nowMs: Timestamps.nowMs())
+    screen.stage(
+      "sealed",
+      "\(Shown.bytes(entry.record.bundleBytes)), number \(entry.record.stream.sequence) of stream \(entry.record.stream.name)"
+    )
+    try submitter.upload(entry, nowMs: Timestamps.nowMs()) {
+      screen.progress("uploading: \(Shown.bytes($0)) of \(Shown.bytes(entry.record.bundleBytes))")
+    }
+    screen.stage("uploaded", "\(store.location)/\(StoreLayout.bundle(entry.record.job, queue: entry.record.queue))")
+    try finish(entry, context, profile, store, leftOut: prepared.survey.problemCount)
+  }
+
+  private func request(_ model: String?) throws -> SubmissionRequest {
+    var request = SubmissionRequest()
+    request.model = model
+    request.queue = schedule ?? "default"
+    request.stream = stream
+    request.validForMs = UInt64(validFor) * 3_600_000
+    request.skipInvalid = skipInvalid
+    request.refuseLong = refuseLong
+    request.allowEmpty = allowEmpty
+    request.idempotencyKey = idempotencyKey
+    request.recipients = try recipient.map { text in
+      do {
+        return try HybridRecipient(text)
+      } catch {
+        throw ClientError(
+          .usage, "a --recipient is not usable: \(error)", remedy: "give age1pq1…, as `age-keygen -pq` prints it")
+      }
+    }
+    return request
+  }
+
+  private func finish(
+    _ entry: LedgerEntry, _ context: ClientContext, _ profile: TrustProfile, _ store: any ObjectStore, leftOut: UInt64
+  ) throws {
+    let (screen, record) = (context.screen, entry.record)
+    screen.line(
+      .object([
+        ("event", .text("submitted")), ("job", .text(record.job.hex)), ("manifest", .text(record.manifest.hex)),
+        ("stream", .text(record.stream.name)), ("sequence", .unsigned(record.stream.sequence)),
+        ("items", .unsigned(record.inputItems)), ("left_out", .unsigned(leftOut)), ("store", .text(record.store)),
+        ("evidence_class", .text(profile.evidenceClass.rawValue)),
+      ]))
+    screen.out(record.job.hex)
+    if wait {
+      let outcome = try JobFollower(context: context, profile: profile, store: store)
+        .follow(record.job, timeoutSeconds: waitTimeout, items: record.inputItems)
+      if outcome != .done { throw ExitCode(outcome.rawValue) }
+    } else {
+      screen.stage("next", "ephemeral watch \(record.job.hex.prefix(12))")
+    }
+    if leftOut > 0 { throw ExitCode(ExitStatus.partial.rawValue) }
+  }
+}
+
+/// The inbox folders that a client may name.
+enum QueueFolder {
+  static func isLegal(_ name: String) -> Bool {
+    !name.isEmpty && name.utf8.count <= 63 && name != "cancel"
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
+        default: false
+        }
+      }
+  }
+}
+
+/// What INPUT names.
+enum InputArgument {
+  static func open(_ input: String, _ home: ClientHome) throws -> any InputOrigin {
+    if input == "-" {
+      let source = OpenedFile(descriptor: dup(STDIN_FILENO), path: "standard input")
+      return try SealedSpool(source, name: "standard input", directory: home.ledgerPath)
+    }
+    var status = stat()
+    guard stat(input, &status) == 0 else {
+      throw ClientError(.notFound, "there is no \(input)", remedy: "name a folder, a .jsonl file, or -")
+    }
+    return status.st_mode & S_IFMT == S_IFDIR ? TextFolder(path: input) : JSONLFile(path: input)
+  }
+}
