@@ -66,6 +66,7 @@ struct TestHost {
       case .end(let code, let receipt):
         seen.code = code
         seen.receipt = receipt
+        try near.send(JobReply.acknowledged(cancel: false).encoded())
         return seen
       }
       acknowledged += 1

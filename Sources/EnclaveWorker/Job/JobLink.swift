@@ -26,7 +26,7 @@ final class JobLink {
   /// Says how far the job is; also the heartbeat.
   func progress(done: UInt64) throws { try acknowledge(.progress(done: done)) }
 
-  /// The last message; the host answers nothing.
+  /// The last message; nothing depends on the host's answer.
   func end(_ code: OutwardCode, receipt: [UInt8]?) throws {
     try host { try channel.send(JobRequest.end(code, receipt: receipt).encoded()) }
   }

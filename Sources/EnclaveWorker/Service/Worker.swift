@@ -18,7 +18,10 @@ final class Worker: Sendable {
     do {
       guard let frame = try channel.receive() else { return }
       switch try Activity(frame) {
-      case .runJob(let attempt): runJob(attempt, over: channel)
+      case .runJob(let attempt):
+        runJob(attempt, over: channel)
+        // The host's answer to the last message: waited for, so that nothing of ours is cut off, and not looked at.
+        _ = try? channel.receive()
       case let activity: try channel.send(answer(activity).encoded())
       }
     } catch {
