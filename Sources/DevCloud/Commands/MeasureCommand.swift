@@ -16,7 +16,7 @@ struct MeasureCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let measurement = try Measurement(executable: worker, imageDirectory: image)
+    let measurement = try ImageMeasurement(executable: worker, imageDirectory: image)
     let registers = [
       "pcr0": Hex.encode(measurement.pcr0), "pcr1": Hex.encode(measurement.pcr1), "pcr2": Hex.encode(measurement.pcr2),
     ]

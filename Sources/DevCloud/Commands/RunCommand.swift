@@ -43,9 +43,9 @@ struct RunCommand: AsyncParsableCommand {
     let server = KeyServiceServer(
       service: service, tls: try ServerCertificate.configuration(root: state.tlsRoot, at: now), logger: logger)
     modules.start()
-    let kmsSocket = try Self.absolute(self.kmsSocket)
-    defer { unlink(kmsSocket) }
-    try await server.run(socket: kmsSocket, port: kmsPort) { port in
+    // The KMS socket is for the owner alone, as the security module's is; NIO has no parameter for it.
+    umask(0o077)
+    try await server.run(socket: try Self.absolute(kmsSocket), port: kmsPort) { port in
       if let port { print("kms on https://127.0.0.1:\(port)") }
       print("devcloud ready")
       fflush(nil)

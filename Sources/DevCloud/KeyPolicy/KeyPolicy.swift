@@ -83,7 +83,9 @@ struct KeyPolicy: Sendable {
     guard let item else { return [] }
     guard case .object(let operators) = item else { throw Malformed("\(place): Condition is not an object") }
     return try operators.flatMap { name, keys in
-      guard case .object(let keys) = keys else { throw Malformed("\(place): \(name) is not an object") }
+      guard case .object(let keys) = keys, !keys.isEmpty else {
+        throw Malformed("\(place): \(name) is not an object of condition keys")
+      }
       return try keys.map { key, values in
         guard let values = values.texts else { throw Malformed("\(place): \(key) has no text values") }
         return try PolicyCondition(operatorName: name, key: key, values: values)

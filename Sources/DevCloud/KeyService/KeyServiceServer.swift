@@ -25,6 +25,7 @@ struct KeyServiceServer {
   /// - Throws: `WireError` when the socket is in use, or what Hummingbird throws.
   func run(socket: String, port: Int?, ready: @escaping @Sendable (Int?) -> Void) async throws {
     try Self.clearSocket(socket)
+    defer { unlink(socket) }
     let listening = Countdown(port == nil ? 1 : 2, ready)
     var server = try application(.unixDomainSocket(path: socket)) { _ in listening.arrive(nil) }
     if let port {
@@ -37,8 +38,8 @@ struct KeyServiceServer {
     _ address: BindAddress, whenRunning: @escaping @Sendable (Int?) -> Void
   ) throws -> Application<RouterResponder<BasicRequestContext>> {
     let router = Router()
-    // The catch-all does not match the bare root, which is the one path that KMS has.
-    for path in ["/", "**"] as [RouterPath] { router.on(path, method: .post) { request, _ in await respond(to: request) } }
+    // KMS has this one path. Hummingbird answers any other with 404, before a signature is looked at.
+    router.post("/") { request, _ in await respond(to: request) }
     var quiet = logger
     quiet.logLevel = .warning
     return Application(

@@ -41,8 +41,8 @@ struct PeerProcess: Hashable, Sendable {
   /// changes nothing, and the directory that it was given as `--image`.
   ///
   /// - Throws: ``StateError``.
-  func measure() throws -> Measurement {
-    try Measurement(executable: "/proc/\(pid)/exe", imageDirectory: try imageDirectory())
+  func measure() throws -> ImageMeasurement {
+    try ImageMeasurement(executable: "/proc/\(pid)/exe", imageDirectory: try imageDirectory())
   }
 
   private func imageDirectory() throws -> String? {

@@ -19,11 +19,11 @@ final class SecurityModule: Sendable {
   ///
   /// - Parameter instance: what tells this start from every other; PCR4 comes of it, as it does of the parent instance
   ///   in real documents.
-  init(measurement: Measurement, instance: [UInt8], authority: AttestationAuthority) {
+  init(measurement: ImageMeasurement, instance: [UInt8], authority: AttestationAuthority) {
     self.authority = authority
     moduleID = "\(authority.instanceID)-enc\(Hex.encode(SHA256.hash(data: instance).prefix(8)))"
     let registers = PCRBank(measured: [
-      0: measurement.pcr0, 1: measurement.pcr1, 2: measurement.pcr2, 4: Measurement.register(over: moduleID),
+      0: measurement.pcr0, 1: measurement.pcr1, 2: measurement.pcr2, 4: ImageMeasurement.register(over: moduleID),
     ])
     state = Mutex(State(registers: registers, leaf: nil))
   }

@@ -9,7 +9,7 @@ import Wire
 /// - PCR1: the worker line; PCR2: the file lines;
 /// where the worker line is `"worker " + sha384hex + "\n"` and a file line `"file " + name + " " + sha384hex + "\n"`,
 /// files in bytewise order of their names.
-struct Measurement: Equatable, Sendable {
+struct ImageMeasurement: Equatable, Sendable {
   /// A file of the image directory.
   struct File: Equatable, Sendable {
     let name: String
