@@ -1,0 +1,173 @@
+import Foundation
+import TestSupport
+
+/// Everybody's part played with the programs alone, as the README tells them to: security officer, model owner, analyst,
+/// the host's operator. One office serves all tests of a store.
+final class Office: @unchecked Sendable {
+  private static let shared = Result { try Office(over: nil) }
+  /// The office over a directory; the first caller opens it.
+  static func open() throws -> Office { try shared.get() }
+
+  let theatre: Theatre
+  let store: String
+  /// The store's folder, where it is one.
+  let storeFolder: String
+  let image: String
+  /// The daemon's operator socket.
+  let socket: String
+  /// Manifest digests.
+  let tiny: String
+  let real: String?
+  /// What every command of the analyst has in its environment.
+  let environment: [String: String]
+  private(set) var worker: TheatreProcess
+  private(set) var daemon: TheatreProcess
+
+  /// - Parameter remote: another store's URL and the environment that it needs.
+  init(over remote: (url: String, environment: [String: String])?) throws {
+    let theatre = try Theatre()
+    self.theatre = theatre
+    _ = try theatre.startCloud()
+    storeFolder = try theatre.make("store")
+    store = remote?.url ?? "file://\(storeFolder)"
+    socket = theatre.path("daemon.sock")
+    let environment = [
+      "EPHEMERAL_HOME": theatre.path("analyst"), "EPHEMERAL_STORE": store, "HOME": theatre.path("nobody"),
+    ]
+    .merging(remote?.environment ?? [:]) { $1 }
+    self.environment = environment
+    try theatre.make("officer")
+    let program = theatre.ephemeral
+    let arns = try theatre.keyARNs()
+
+    try theatre.succeed(program, ["policy", "keygen", "--output", theatre.path("officer/policy")])
+    let key = try String(contentsOfFile: theatre.path("officer/policy.pub"), encoding: .utf8)
+    image = try theatre.writeImage("image", policyKey: key.trimmingCharacters(in: .whitespacesAndNewlines))
+    let measured = try theatre.measure(image: image)
+    try theatre.allow(measured)
+
+    let owner = ["--home", theatre.path("owner"), "--store", store]
+    let publish = [
+      "--kms-key", arns.model, "--aws-profile", "\(theatre.cloudState)/credentials:publisher", "--kms-endpoint",
+      "unix:\(theatre.kms)", "--kms-roots", "\(theatre.cloudState)/kms-roots.pem",
+    ]
+    func published(_ folder: String, _ environment: [String: String]) throws -> String {
+      try theatre.succeed(program, ["models", "publish", folder] + owner + publish, environment: environment)
+        .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+    try TheatreModel.write(to: theatre.path("tiny"), seed: 1)
+    tiny = try published(theatre.path("tiny"), environment)
+    let folder = remote == nil ? try? Need.model.require() : nil
+    real = try folder.map { try published($0.path, environment) }
+
+    try theatre.succeed(
+      program,
+      [
+        "setup", "--profile", "dev", "--class", "development", "--root", "\(theatre.cloudState)/attestation-root.pem",
+        "--policy-key", theatre.path("officer/policy.pub"), "--store", store, "--model", "tiny",
+      ], environment: environment)
+    let models = [tiny] + (real.map { [$0] } ?? [])
+    let submitter = try theatre.succeed(
+      program, ["keys", "export", "--name", "analyst"] + models.flatMap { ["--model", $0] }, environment: environment)
+    let publisher = try theatre.succeed(
+      program, ["keys", "export", "--publisher", "--name", "owner", "--model-key", arns.model] + owner,
+      environment: environment)
+    try theatre.write(
+      "officer/policy.yaml",
+      """
+      version: 1
+      valid_for_days: 30
+      measurements:
+        - {name: worker, pcr0: "\(measured.pcr0)", pcr1: "\(measured.pcr1)", pcr2: "\(measured.pcr2)"}
+      epoch_key: \(arns.epoch)
+      submitters:
+      \(submitter)
+      publishers:
+      \(publisher)
+      """)
+    let signed = theatre.path("officer/policy.cose")
+    try theatre.succeed(
+      program,
+      [
+        "policy", "sign", theatre.path("officer/policy.yaml"), "--key", theatre.path("officer/policy.key"), "--output",
+        signed,
+      ])
+    try theatre.succeed(program, ["policy", "install", signed], environment: environment)
+
+    try theatre.make("schedules")
+    try theatre.write("schedules/nightly.yaml", "name: nightly\n")
+    worker = try theatre.startWorker(image: image, socket: "worker.sock")
+    daemon = try Self.startDaemon(theatre, store, socket, environment)
+  }
+
+  private static func startDaemon(
+    _ theatre: Theatre, _ store: String, _ socket: String, _ environment: [String: String]
+  ) throws -> TheatreProcess {
+    try theatre.start(
+      theatre.ephemeral,
+      [
+        "daemon", "run", "--store", store, "--state", theatre.path("host"), "--worker",
+        "unix:\(theatre.path("worker.sock"))", "--relay-target", "unix:\(theatre.kms)", "--relay-listen",
+        "unix:\(theatre.path("relay.sock"))", "--socket", socket, "--policy-key", theatre.path("officer/policy.pub"),
+        "--schedules", theatre.path("schedules"), "--aws-profile", "\(theatre.cloudState)/credentials:host", "--poll",
+        "0.1",
+      ], environment: environment)
+  }
+
+  // MARK: The host
+
+  /// Starts a daemon where the last one was killed.
+  func restartDaemon() throws { daemon = try Self.startDaemon(theatre, store, socket, environment) }
+
+  /// Starts a worker where the last one was killed.
+  func restartWorker() throws { worker = try theatre.startWorker(image: image, socket: "worker.sock") }
+
+  /// An operator's command.
+  func operate(_ arguments: [String]) throws -> Theatre.Finished {
+    try theatre.run(theatre.ephemeral, arguments + ["--socket", socket], environment: environment)
+  }
+
+  // MARK: The analyst
+
+  /// A command of the analyst.
+  func ephemeral(_ arguments: [String], input: String? = nil, environment more: [String: String] = [:]) throws
+    -> Theatre.Finished
+  {
+    try theatre.run(
+      theatre.ephemeral, arguments, environment: environment.merging(more) { $1 }, input: input, seconds: 180)
+  }
+
+  /// A file of `{"id","text"}` lines.
+  func documents(_ count: Int, named name: String) throws -> String {
+    let lines = (0..<count).map { #"{"id":"doc-\#($0)","text":"a report of the river, number \#($0)"}"# }
+    try theatre.write("\(name).jsonl", lines.joined(separator: "\n") + "\n")
+    return theatre.path("\(name).jsonl")
+  }
+
+  /// Submits a file that must be taken, and returns the job's name.
+  func submit(_ arguments: [String]) throws -> String {
+    let finished = try ephemeral(["submit"] + arguments)
+    guard finished.status == 0 else { throw TheatreError("submit: \(finished.status)\n\(finished.errors)") }
+    let job = finished.output.split(separator: "\n").first.map(String.init) ?? ""
+    guard job.count == 64 else { throw TheatreError("submit printed no job: \(finished.output)") }
+    return job
+  }
+
+  /// Waits until a job has its receipt; the exit code of `watch`.
+  func watch(_ job: String, seconds: Int = 150) throws -> Theatre.Finished {
+    try ephemeral(["watch", job, "--timeout", "\(seconds)"])
+  }
+
+  /// A folder for results that is not there yet.
+  func newFolder() -> String { theatre.path("results-\(UUID().uuidString.prefix(8))") }
+
+  /// The keys under a prefix of the store's folder.
+  func objects(under prefix: String) -> [String] {
+    let folder = "\(storeFolder)/\(prefix)"
+    let names = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+    return names.filter { name in
+      (try? FileManager.default.attributesOfItem(atPath: "\(folder)/\(name)")[.type] as? FileAttributeType)
+        == .typeRegular
+    }.sorted()
+  }
+}
