@@ -1,3 +1,5 @@
+import Attestation
+
 /// Who can put an error right: shown with every refusal.
 package enum Mender: String, Sendable, CaseIterable {
   /// The person at this keyboard.
@@ -6,6 +8,25 @@ package enum Mender: String, Sendable, CaseIterable {
   case operator_ = "the host's operator"
   /// Whoever signs the policy and hands out trust profiles.
   case securityOfficer = "the security officer"
+}
+
+extension Mender {
+  /// Who can mend what attestation refused, and what he does.
+  package static func of(_ refusal: AttestationRefusal) -> (who: Mender, remedy: String) {
+    switch refusal.reason {
+    case .measurements:
+      (.securityOfficer, "list the running image if it is the right one; else the host must run the right one")
+    case .policy: (.securityOfficer, "sign a policy that covers it")
+    case .wrongRoot, .evidenceClass:
+      (
+        .you,
+        "use the trust profile for this host's class of evidence; if it is the right one, trust nothing from there"
+      )
+    case .stale, .epoch, .validity, .notValidAtTime: (.operator_, "announce a new epoch, and check the clocks")
+    case .debugMode: (.operator_, "run the enclave without debug mode")
+    default: (.operator_, "run a genuine enclave; nothing that came with this should be trusted")
+    }
+  }
 }
 
 /// A refusal or failure of the client, typed by what its caller decides: the exit code of a command.

@@ -47,10 +47,12 @@ package struct AnnouncementBook: Sendable {
   }
 
   private static func rejected(_ error: any Error, _ epoch: UInt64) -> ClientError {
-    let mender = (error as? AttestationRefusal)?.mender ?? Mender.operator_.rawValue
+    let (who, remedy) =
+      (error as? AttestationRefusal).map { Mender.of($0) }
+      ?? (.operator_, "find out who changed it; the daemon announces a new epoch")
     return ClientError(
-      .rejected, "the announcement of epoch \(epoch) is not acceptable, nothing was sealed: \(error)",
-      remedy: "this is for \(mender) to mend", by: .operator_)
+      .rejected, "the announcement of epoch \(epoch) is not acceptable, nothing was sealed: \(error)", remedy: remedy,
+      by: who)
   }
 
   private func epochs(_ store: any ObjectStore) throws -> [UInt64] {

@@ -22,7 +22,8 @@ struct CLIError {
     case let error as ObjectStoreError:
       self.init(Self.status(error.kind), "\(error.action): \(error.reason)", error.mend, "")
     case let refusal as AttestationRefusal:
-      self.init(.rejected, "the attestation is not acceptable: \(refusal)", "", refusal.mender)
+      let (who, remedy) = Mender.of(refusal)
+      self.init(.rejected, "the attestation is not acceptable: \(refusal)", remedy, who.rawValue)
     case let error as AgeError:
       self.init(.invalid, "a sealed file does not open: \(error)", "fetch it again", Mender.you.rawValue)
     case let error as StatementError:

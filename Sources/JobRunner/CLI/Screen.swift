@@ -41,7 +41,7 @@ final class Screen {
   /// A named stage, aligned, on standard error; nothing with `--json`.
   func stage(_ name: String, _ text: String) {
     guard !json else { return }
-    note("\(bold(Self.padded(name, 13)))\(text)")
+    note("\(bold(Self.padded(name, 15)))\(text)")
   }
 
   /// A line that the next one replaces, on a terminal only.

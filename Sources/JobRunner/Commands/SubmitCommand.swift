@@ -70,10 +70,14 @@ struct SubmitCommand: ParsableCommand {
     let store = try context.store()
     let submitter = Submitter(home: context.home, profile: profile, store: store)
     let screen = context.screen
-    for entry in try submitter.uploadPending(nowMs: Timestamps.nowMs()) {
+    let pending = try submitter.uploadPending(nowMs: Timestamps.nowMs())
+    for entry in pending {
       screen.stage("uploaded", "job \(entry.record.job.hex.prefix(12)), which an earlier command had sealed")
     }
-    guard let input else { return }
+    guard let input else {
+      if pending.isEmpty { screen.note("no INPUT, and no upload is due") }
+      return
+    }
     if let key = idempotencyKey, let entry = try Ledger(home: context.home).entry(idempotencyKey: key) {
       screen.stage("job", "was submitted before under this key")
       return try finish(entry, context, profile, store, leftOut: 0)
