@@ -24,9 +24,7 @@ build: deps ## The three programs: ephemeral, enclave-worker, devcloud
 	@swift build $(SWIFT_FLAGS)
 
 demo: deps model ## A whole job on this machine; DOCS=folder-or-file, STORE=s3 for S3 (moto)
-	@swift build $(SWIFT_FLAGS) --product ephemeral
-	@swift build $(SWIFT_FLAGS) --product enclave-worker
-	@swift build $(SWIFT_FLAGS) --product devcloud
+	@swift build $(SWIFT_FLAGS)
 	@scripts/demo.sh "$(STORE)" "$(DOCS)"
 
 demo-attack: ## After a demo: play the host, and read each refusal

@@ -13,7 +13,10 @@ package struct S3Store: ObjectStore {
   /// Metadata that names one write call.
   static let writeIDHeader = "x-amz-meta-ephemeralml-write"
 
-  package var location: String { client.location.name }
+  package var location: String {
+    let name = client.location.name
+    return name.hasSuffix("/") ? String(name.dropLast()) : name
+  }
   let client: S3Client
 
   /// - Parameters:
