@@ -145,9 +145,11 @@ final class AttemptIO: ExecutorIO {
       case .bundle: StoreLayout.bundle(lease.job, queue: lease.queue.rawValue)
       case .model(let digest, let name): StoreLayout.model(digest, name)
       }
+    // A name that can be no key is the worker's word for a model file: there is no such object.
+    guard let key = try? ObjectKey(text) else { return nil }
     do {
-      return try store.read(try ObjectKey(text))
-    } catch let error as ObjectStoreError where error.kind == .notFound || error.kind == .invalid {
+      return try store.read(key)
+    } catch let error as ObjectStoreError where error.kind == .notFound {
       return nil
     }
   }

@@ -39,6 +39,8 @@ final class KMSRelay: Sendable {
   private let log: Logger
   /// A KMS exchange moves a few kilobytes: whoever is silent for so long is gone.
   private static let stallMilliseconds: Int32 = 30_000
+  /// Longest wait for one of KMS's addresses.
+  private static let connectSeconds = 5
 
   /// Listens at once, so that the worker can be told the address.
   init(listenOn endpoint: Endpoint, target: RelayTarget, log: Logger) throws {
@@ -58,8 +60,9 @@ final class KMSRelay: Sendable {
           guard let inner = try listener.accept(stallMilliseconds: Self.stallMilliseconds) else { return }
           Thread.detachNewThread { [self] in serve(inner) }
         } catch {
+          // The system is short of something: without a relay the worker could open no key, so it stays.
           log.error("relay: \(error)")
-          return
+          Thread.sleep(forTimeInterval: 1)
         }
       }
     }
@@ -111,6 +114,9 @@ final class KMSRelay: Sendable {
           address.pointee.ai_family, address.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue),
           address.pointee.ai_protocol)
         guard descriptor >= 0 else { continue }
+        // On Linux this bounds connect(2) too; without it an address that swallows packets holds the thread for minutes.
+        var patience = timeval(tv_sec: Self.connectSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         if Glibc.connect(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 {
           return Channel(descriptor: descriptor, peer: "\(target)", stallMilliseconds: Self.stallMilliseconds)
         }

@@ -13,7 +13,7 @@ final class LeaseKeeper: @unchecked Sendable {
   private var isOver = false
   /// Asked at each beat.
   var isStopping: () -> Bool = { false }
-  /// Told the items done at each beat.
+  /// Told the items done at each beat; must not block, since the lease waits for it.
   var onBeat: (UInt64) -> Void = { _ in }
 
   init(
@@ -39,6 +39,9 @@ final class LeaseKeeper: @unchecked Sendable {
   }
 
   /// Looks around four times a second, renews the lease at a third of its length.
+  ///
+  /// The lease is lost when the queue says so, or when it has run out and the queue cannot be asked: a machine that slept
+  /// past the end still holds what nobody took back.
   private func run() {
     var renewAt = clock.now() + request.leaseDuration / 3
     var until = lease.leaseUntil
@@ -47,12 +50,11 @@ final class LeaseKeeper: @unchecked Sendable {
       let now = clock.now()
       if isStopping() { return end(.shutdown) }
       if now >= lease.deadlineAt { return end(.deadlinePassed) }
-      if now >= until { return end(.leaseLost) }
       if now < renewAt { continue }
-      renewAt = now + request.leaseDuration / 3
       do {
         let beat = try queue.heartbeat(lease, leaseDuration: request.leaseDuration, at: now)
         until = beat.leaseUntil
+        renewAt = now + request.leaseDuration / 3
         if beat.cancelRequested, !cancelSeen {
           cancelSeen = true
           driver.post(.cancelRequested)
@@ -62,7 +64,8 @@ final class LeaseKeeper: @unchecked Sendable {
         return end(.leaseLost)
       } catch {
         // The disk may recover before the lease runs out; until then the attempt goes on.
-        continue
+        if now >= until { return end(.leaseLost) }
+        renewAt = now + .seconds(1)
       }
     }
   }

@@ -23,8 +23,7 @@ struct StoreInbox: InboxReader {
   func examineCancel(_ statement: ContentDigest) -> CancelExamination {
     guard let policyKey else { return .unavailable }
     do {
-      let policyBytes = try store.getSmall(try ObjectKey(StoreLayout.policy))
-      let policy = try UnverifiedStatement<PolicyClaims>(policyBytes).verified(by: policyKey).claims
+      guard let policy = try policy(signedBy: policyKey) else { return .unavailable }
       let bytes = try store.getSmall(try ObjectKey(StoreLayout.cancel(statement)))
       guard SHA256.digest(of: bytes) == statement,
         let cancel = try? UnverifiedStatement<CancelClaims>(bytes).verified(byOneOf: policy.submitters.map(\.key))
@@ -34,6 +33,16 @@ struct StoreInbox: InboxReader {
       return .invalid
     } catch {
       return .unavailable
+    }
+  }
+
+  /// Nil while the store has no policy, which says nothing about a cancel.
+  private func policy(signedBy key: VerifyingKey) throws -> PolicyClaims? {
+    do {
+      let bytes = try store.getSmall(try ObjectKey(StoreLayout.policy))
+      return try UnverifiedStatement<PolicyClaims>(bytes).verified(by: key).claims
+    } catch let error as ObjectStoreError where error.kind == .notFound {
+      return nil
     }
   }
 }

@@ -19,8 +19,14 @@ final class OperatorServer: Sendable {
   /// Serves until ``stop()``, on threads of its own.
   func start() {
     Thread.detachNewThread { [self] in
-      while let channel = try? listener.accept(stallMilliseconds: 10_000) {
-        Thread.detachNewThread { [self] in serve(channel) }
+      while true {
+        do {
+          guard let channel = try listener.accept(stallMilliseconds: 10_000) else { return }
+          Thread.detachNewThread { [self] in serve(channel) }
+        } catch {
+          log.error("operator's socket: \(error)")
+          Thread.sleep(forTimeInterval: 1)
+        }
       }
     }
   }
