@@ -36,7 +36,7 @@ struct DaemonCommand: ParsableCommand {
     var relayListen: String?
     @Option(help: "The operator's socket (default: daemon.sock in the state folder).")
     var socket: String?
-    @Option(help: "File with the policy's public key in hexadecimal; without it cancels cannot be judged.")
+    @Option(help: "File with the policy's public key in hexadecimal; without it no cancel and no policy's end is seen.")
     var policyKey: String?
     @Option(help: "Folder of schedule definitions (*.yaml).")
     var schedules: String?
@@ -56,7 +56,7 @@ struct DaemonCommand: ParsableCommand {
         throw error
       } catch {
         log.critical("\(error)")
-        throw ExitCode(1)
+        throw ExitCode(error is ObjectStoreError ? CLIError(error).status.rawValue : ExitStatus.other.rawValue)
       }
     }
 
@@ -75,9 +75,13 @@ struct DaemonCommand: ParsableCommand {
     }
 
     private static func readKey(_ path: String) throws -> VerifyingKey {
-      let text = try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
-      guard let bytes = Hex.decode(text) else { throw ValidationError("\(path) does not hold a key in hexadecimal.") }
-      return try VerifyingKey(bytes)
+      guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        throw CannotStart("the policy's key \(path) cannot be read")
+      }
+      guard let bytes = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)),
+        let key = try? VerifyingKey(bytes)
+      else { throw ValidationError("\(path) does not hold a key in hexadecimal.") }
+      return key
     }
 
     /// Read again at each use, so that rotated credentials are taken without a restart.

@@ -21,7 +21,15 @@ final class ExecutorLoop: @unchecked Sendable {
   /// Guarded by `lock`.
   private var isStopping = false
   private var isDraining = false
+  private var isWoken = false
   private var hasEnded = false
+  /// Used by the loop's thread alone.
+  private var isWorkerReady = false
+  private var complaint = Complaint()
+  /// While nothing is claimed, worker and store are looked at no more often than this. Each attempt looks itself.
+  private static let idleCheckAge = Duration.seconds(5)
+  /// Between two looks at a worker that is not ready.
+  private static let longestPauseSeconds = 10.0
 
   init(
     queue: any QueueStore, store: any ObjectStore, supervisor: WorkerSupervisor, client: WorkerClient,
@@ -43,6 +51,7 @@ final class ExecutorLoop: @unchecked Sendable {
   /// Wakes the loop because there may be something to claim.
   func wake() {
     lock.lock()
+    isWoken = true
     lock.broadcast()
     lock.unlock()
   }
@@ -65,32 +74,10 @@ final class ExecutorLoop: @unchecked Sendable {
   }
 
   private func run() {
-    var isWorkerReady = false
-    while let mayClaim = pause() {
-      if !mayClaim { continue }
-      // A worker that is not there costs no job anything: nothing is claimed for it.
-      do {
-        try supervisor.makeReady()
-        if !isWorkerReady { log.info("worker is ready", metadata: ["worker": "\(client.endpoint)"]) }
-        isWorkerReady = true
-      } catch {
-        if isWorkerReady || !hasComplained { log.warning("worker is not ready: \(error)") }
-        hasComplained = true
-        isWorkerReady = false
-        supervisor.forget()
-        continue
-      }
-      do {
-        while let lease = try queue.claim(request, at: clock.now()) {
-          attempt(lease)
-          lock.lock()
-          let mayGoOn = !isStopping && !isDraining
-          lock.unlock()
-          if !mayGoOn { break }
-        }
-      } catch {
-        log.error("queue: \(error)")
-      }
+    var failures = 0
+    while let mayClaim = pause(failures: failures) {
+      guard mayClaim else { continue }
+      failures = claimAll() ? 0 : failures + 1
     }
     lock.lock()
     hasEnded = true
@@ -98,20 +85,57 @@ final class ExecutorLoop: @unchecked Sendable {
     lock.unlock()
   }
 
-  private var hasComplained = false
+  /// Claims and runs what there is. False when worker or queue are in no state to go on.
+  private func claimAll() -> Bool {
+    do {
+      // A worker that is not there costs no job anything: nothing is claimed for it.
+      try supervisor.makeReady(maximumAge: ExecutorLoop.idleCheckAge)
+      if !isWorkerReady { log.info("worker is ready", metadata: ["worker": "\(client.endpoint)"]) }
+      isWorkerReady = true
+    } catch {
+      if complaint.isDue("\(error)") || isWorkerReady { log.warning("worker is not ready: \(error)") }
+      isWorkerReady = false
+      supervisor.forget()
+      return false
+    }
+    do {
+      while mayGoOn, let lease = try queue.claim(request, at: clock.now()) {
+        guard attempt(lease) else {
+          // Look at worker and store again before the next claim: an outage must not cost every job that waits a try.
+          supervisor.forget()
+          break
+        }
+      }
+      return true
+    } catch {
+      if complaint.isDue("\(error)") { log.error("queue: \(error)") }
+      return false
+    }
+  }
 
-  /// Waits a moment, or until woken. Nil when the loop is to end; false while nothing may be claimed.
-  private func pause() -> Bool? {
+  private var mayGoOn: Bool {
     lock.lock()
     defer { lock.unlock() }
-    if !isStopping { _ = lock.wait(until: Date(timeIntervalSinceNow: 0.5)) }
+    return !isStopping && !isDraining
+  }
+
+  /// Waits a moment, or until woken; after failures longer, and undisturbed. Nil when the loop is to end; false while
+  /// nothing may be claimed.
+  private func pause(failures: Int) -> Bool? {
+    lock.lock()
+    defer { lock.unlock() }
+    let seconds = min(0.5 * Double(1 << min(failures, 8)), ExecutorLoop.longestPauseSeconds)
+    let limit = Date(timeIntervalSinceNow: seconds)
+    while !isStopping, failures > 0 || !isWoken, lock.wait(until: limit) {}
+    isWoken = false
     return isStopping ? nil : !isDraining
   }
 
-  private func attempt(_ lease: Lease) {
+  /// False when the attempt ended by a fault.
+  private func attempt(_ lease: Lease) -> Bool {
     let metadata: Logger.Metadata = ["job": "\(lease.job)", "attempt": "\(lease.attempt)"]
     log.info("claimed", metadata: metadata)
-    states.write(lease.job, state: .running, attempt: lease.attempt, done: 0)
+    states.note(CollectionOfOne(lease.job))
     let driver = ExecutorDriver(lease, store: queue, clock: clock)
     let io = AttemptIO(store: store, supervisor: supervisor, client: client)
     let keeper = LeaseKeeper(lease, driver: driver, io: io, queue: queue, clock: clock, request: request)
@@ -120,35 +144,28 @@ final class ExecutorLoop: @unchecked Sendable {
       defer { lock.unlock() }
       return isStopping
     }
-    keeper.onBeat = { [states] done in states.write(lease.job, state: .running, attempt: lease.attempt, done: done) }
+    keeper.onBeat = { [states] done in states.note(lease.job, done: done) }
     keeper.start()
     let result = driver.run(io)
     keeper.stop()
-    report(result, lease, metadata)
+    report(result, metadata)
+    states.note(CollectionOfOne(lease.job))
+    switch result {
+    case .finished, .released, .cancelled, .dead: return true
+    case .retry, .abandoned: return false
+    }
   }
 
-  private func report(_ result: AttemptResult, _ lease: Lease, _ metadata: Logger.Metadata) {
-    let state: JobState
+  private func report(_ result: AttemptResult, _ metadata: Logger.Metadata) {
     switch result {
-    case .finished(let commit):
-      log.info("finished: \(commit.outcome.rawValue)", metadata: metadata)
-      state = .finished
-    case .retry(let fault, _):
-      log.warning("\(fault.faultClass.rawValue): \(fault.detail)", metadata: metadata)
-      state = .retryWait
-    case .released:
-      log.info("given back, the daemon is stopping", metadata: metadata)
-      state = .ready
-    case .cancelled:
-      log.info("cancelled", metadata: metadata)
-      state = .cancelled
+    case .finished(let commit): log.info("finished: \(commit.outcome.rawValue)", metadata: metadata)
+    case .retry(let fault, _): log.warning("\(fault.faultClass.rawValue): \(fault.detail)", metadata: metadata)
+    case .released: log.info("given back, the daemon is stopping", metadata: metadata)
+    case .cancelled: log.info("cancelled", metadata: metadata)
     case .dead:
       log.error("dead: it cost too many attempts (ephemeral queue inspect shows them)", metadata: metadata)
-      state = .dead
     case .abandoned:
-      log.warning("abandoned: its lease was lost", metadata: metadata)
-      return
+      log.warning("abandoned: its lease was lost, or the queue could not record its end", metadata: metadata)
     }
-    states.write(lease.job, state: state, attempt: lease.attempt, done: 0)
   }
 }

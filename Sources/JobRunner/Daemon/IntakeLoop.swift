@@ -17,7 +17,12 @@ final class IntakeLoop: @unchecked Sendable {
   /// Guarded by `lock`.
   private var isStopping = false
   private var hasEnded = false
-  private var passWanted = false
+  /// Used by the loop's thread alone.
+  private var complaint = Complaint()
+  private var ignored: [String] = []
+  /// After a pass over a large inbox the loop rests so many times as long as it took, within the limit.
+  private static let restFactor = 4.0
+  private static let longestRestSeconds = 60.0
 
   init(
     queue: any QueueStore, inbox: StoreInbox, schedules: [ScheduleDefinition], clock: any QueueClock,
@@ -35,14 +40,6 @@ final class IntakeLoop: @unchecked Sendable {
 
   func start() { Thread.detachNewThread { [self] in run() } }
 
-  /// Looks again now.
-  func wake() {
-    lock.lock()
-    passWanted = true
-    lock.broadcast()
-    lock.unlock()
-  }
-
   /// Ends the loop after the pass under way.
   func stop(within seconds: TimeInterval) {
     let limit = Date(timeIntervalSinceNow: seconds)
@@ -56,36 +53,55 @@ final class IntakeLoop: @unchecked Sendable {
   private func run() {
     var intake = IntakeDriver(routes: InboxRoutes(schedules: schedules), store: queue, inbox: inbox)
     let scheduler = SchedulerDriver(schedules, store: queue)
-    while true {
-      let now = clock.now()
+    var seconds = interval
+    repeat {
+      let begin = Date()
+      seconds = interval
       do {
-        let reaped = try queue.reap(.expired, at: now)
-        for lease in reaped { log.warning("lease expired", metadata: ["job": "\(lease.job)"]) }
-        try states.write(reaped.map(\.job), asIn: queue)
-        let summary = try intake.pass(at: now)
-        for job in summary.newJobs { log.info("taken in", metadata: ["job": "\(job)"]) }
-        for job in summary.cancelledJobs { log.info("cancelled", metadata: ["job": "\(job)"]) }
-        try states.write(summary.newJobs + summary.cancelledJobs, asIn: queue)
-        for (schedule, runs) in try scheduler.turn(at: now).opened {
-          for run in runs {
-            log.info("schedule run opened", metadata: ["schedule": "\(schedule)", "run": "\(run)"])
-            try states.write(membersOf: run, in: queue)
-          }
-        }
-        onWork()
+        try pass(&intake, scheduler)
+        let earned = min(-begin.timeIntervalSinceNow * IntakeLoop.restFactor, IntakeLoop.longestRestSeconds)
+        seconds = max(interval, earned)
+        complaint.clear()
       } catch {
-        log.warning("intake: \(error)")
+        if complaint.isDue("\(error)") { log.warning("intake: \(error)") }
       }
-      lock.lock()
-      if !isStopping, !passWanted { _ = lock.wait(until: Date(timeIntervalSinceNow: interval)) }
-      passWanted = false
-      if isStopping {
-        hasEnded = true
-        lock.broadcast()
-        lock.unlock()
-        return
-      }
-      lock.unlock()
+    } while rest(seconds)
+    lock.lock()
+    hasEnded = true
+    lock.broadcast()
+    lock.unlock()
+  }
+
+  /// False when the loop is to end.
+  private func rest(_ seconds: TimeInterval) -> Bool {
+    let limit = Date(timeIntervalSinceNow: seconds)
+    lock.lock()
+    defer { lock.unlock() }
+    while !isStopping, lock.wait(until: limit) {}
+    return !isStopping
+  }
+
+  private func pass(_ intake: inout IntakeDriver, _ scheduler: SchedulerDriver) throws {
+    let now = clock.now()
+    let reaped = try queue.reap(.expired, at: now)
+    for lease in reaped { log.warning("lease expired", metadata: ["job": "\(lease.job)"]) }
+    states.note(reaped.map(\.job))
+    let summary = try intake.pass(at: now)
+    for job in summary.newJobs { log.info("taken in", metadata: ["job": "\(job)"]) }
+    for job in summary.cancelledJobs { log.info("cancelled", metadata: ["job": "\(job)"]) }
+    states.note(summary.newJobs + summary.cancelledJobs)
+    if summary.ignoredExamples != ignored {
+      ignored = summary.ignoredExamples
+      log.warning("\(summary.ignored) objects are no bundle within its limits and no cancel, such as \(ignored)")
     }
+    var hasWork = !summary.newJobs.isEmpty
+    for (schedule, runs) in try scheduler.turn(at: now).opened {
+      for run in runs {
+        log.info("schedule run opened", metadata: ["schedule": "\(schedule)", "run": "\(run)"])
+        try states.note(membersOf: run)
+        hasWork = true
+      }
+    }
+    if hasWork { onWork() }
   }
 }

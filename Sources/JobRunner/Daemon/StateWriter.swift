@@ -1,47 +1,123 @@
+import Foundation
 import Logging
 import ObjectStore
 import Queue
 import Wire
 
-/// Writes `jobs/<name>/state.json`, for clients that see the store alone. A failure is logged and forgotten: the truth
-/// about a job is its commit.
-final class StateWriter: Sendable {
+/// Writes `jobs/<name>/state.json`, for clients that see the store alone. The truth about a job is its commit.
+///
+/// Nobody waits for it: the others only note that a job has moved, and one thread writes what the queue says of it then.
+/// So a slow store holds up no lease, and an older state never lands on a newer one. While the store is away, what is
+/// noted waits; what a daemon that was killed had noted is lost.
+final class StateWriter: @unchecked Sendable {
   private let store: any ObjectStore
+  private let queue: any QueueStore
   private let clock: any QueueClock
   private let log: Logger
+  private let lock = NSCondition()
+  /// Jobs to write, with the items done. Guarded by `lock`, like the two below.
+  private var waiting: [JobName: UInt64] = [:]
+  private var isStopping = false
+  private var hasEnded = false
+  /// Used by the writing thread alone.
+  private var complaint = Complaint()
+  private static let pauseAfterFailureSeconds = 5.0
 
-  init(store: any ObjectStore, clock: any QueueClock, log: Logger) {
+  init(store: any ObjectStore, queue: any QueueStore, clock: any QueueClock, log: Logger) {
     self.store = store
+    self.queue = queue
     self.clock = clock
     self.log = log
   }
 
-  /// Writes what the queue says of these jobs now.
-  func write(_ jobs: some Sequence<JobName>, asIn queue: any QueueStore) throws {
-    for name in jobs {
-      guard let job = try queue.inspect(name)?.job else { continue }
-      write(name, state: job.state, attempt: job.attempt, done: 0)
-    }
+  /// Starts writing, on a thread of its own.
+  func start() { Thread.detachNewThread { [self] in run() } }
+
+  /// These jobs have moved.
+  func note(_ jobs: some Sequence<JobName>) {
+    lock.lock()
+    for job in jobs { waiting[job] = 0 }
+    lock.broadcast()
+    lock.unlock()
   }
 
-  /// Writes the state of every member of a run.
-  func write(membersOf run: RunID, in queue: any QueueStore) throws {
+  /// A running job has done so many items.
+  func note(_ job: JobName, done: UInt64) {
+    lock.lock()
+    waiting[job] = done
+    lock.broadcast()
+    lock.unlock()
+  }
+
+  /// Every member of a run has moved.
+  func note(membersOf run: RunID) throws {
     var filter = JobFilter(run: run, limit: 1000)
     while true {
       let jobs = try queue.list(filter)
-      for job in jobs { write(job.name, state: job.state, attempt: job.attempt, done: 0) }
       guard let last = jobs.last else { return }
+      note(jobs.map(\.name))
       filter.after = last.row
     }
   }
 
-  func write(_ job: JobName, state: JobState, attempt: Int64, done: UInt64) {
-    let record = JobStateRecord(
-      state: state.rawValue, attempt: attempt, done: done, updatedMs: clock.now().milliseconds)
+  /// Writes what is noted, as far as the time allows, and ends.
+  func stop(within seconds: TimeInterval) {
+    let limit = Date(timeIntervalSinceNow: seconds)
+    lock.lock()
+    isStopping = true
+    lock.broadcast()
+    while !hasEnded, lock.wait(until: limit) {}
+    lock.unlock()
+  }
+
+  private func run() {
+    while let batch = next() {
+      var rest = batch
+      for (job, done) in batch {
+        guard write(job, done: done) else { break }
+        rest[job] = nil
+      }
+      if !rest.isEmpty { putBack(rest) }
+    }
+    lock.lock()
+    hasEnded = true
+    lock.broadcast()
+    lock.unlock()
+  }
+
+  /// Waits for jobs; nil when the daemon stops and none is left.
+  private func next() -> [JobName: UInt64]? {
+    lock.lock()
+    defer { lock.unlock() }
+    while waiting.isEmpty, !isStopping { lock.wait() }
+    defer { waiting = [:] }
+    return waiting.isEmpty ? nil : waiting
+  }
+
+  /// Keeps for later what could not be written, and rests; what was noted meanwhile is newer. A daemon that stops does
+  /// not try again.
+  private func putBack(_ rest: [JobName: UInt64]) {
+    let limit = Date(timeIntervalSinceNow: StateWriter.pauseAfterFailureSeconds)
+    lock.lock()
+    defer { lock.unlock() }
+    while !isStopping, lock.wait(until: limit) {}
+    if isStopping { waiting = [:] } else { waiting.merge(rest) { newer, _ in newer } }
+  }
+
+  /// False when the store cannot take it now.
+  private func write(_ name: JobName, done: UInt64) -> Bool {
     do {
-      _ = try store.put(try ObjectKey(StoreLayout.state(job)), try StoreRecord.encode(record), .always)
+      guard let job = try queue.inspect(name)?.job else { return true }
+      let record = JobStateRecord(
+        state: job.state.rawValue, attempt: job.attempt, done: job.state == .running ? done : 0,
+        updatedMs: clock.now().milliseconds)
+      _ = try store.put(try ObjectKey(StoreLayout.state(name)), try StoreRecord.encode(record), .always)
+      complaint.clear()
+      return true
     } catch {
-      log.warning("state.json: \(error)", metadata: ["job": "\(job)"])
+      if complaint.isDue("\(error)") { log.warning("state.json: \(error)", metadata: ["job": "\(name)"]) }
+      guard let fault = error as? ObjectStoreError else { return true }
+      return fault.kind == .invalid
     }
   }
 }

@@ -13,54 +13,78 @@ struct WorkerNotReady: Error, CustomStringConvertible {
 /// Keeps one worker supplied: policy, relay, credentials, epochs.
 ///
 /// The worker forgets everything when it restarts, and then has another boot key. So before a job its status is asked;
-/// when the key, the policy in the store or the list of epochs changed, what is missing is handed over. Nothing here is
-/// trusted by the worker: it verifies the policy and opens seeds only through KMS.
+/// when the key, the policy in the store, the credentials or the list of epochs changed, what is missing is handed over.
+/// Nothing here is trusted by the worker: it verifies the policy and opens seeds only through KMS.
 final class WorkerSupervisor: @unchecked Sendable {
+  /// What the worker was configured with.
+  private struct Given: Equatable {
+    let boot: VerifyingKey
+    let policy: [UInt8]
+    let accessKeyID: String
+    let sessionToken: String?
+  }
+
   private let client: WorkerClient
   private let store: any ObjectStore
   private let relay: Endpoint
+  private let policyKey: VerifyingKey?
   private let credentials: @Sendable () throws -> AWSCredentials
   private let log: Logger
+  /// Held over a whole look, so that two never hand over at once. The executor's thread alone asks.
   private let lock = NSLock()
-  /// What the worker of this boot was given; guarded by `lock`.
-  private var boot: VerifyingKey?
-  private var policy: [UInt8] = []
-  private var refusedEpochs: Set<UInt64> = []
+  /// Guarded by `lock`, like all below.
+  private var given: Given?
+  private var readyAt: ContinuousClock.Instant?
+  /// Epochs that the worker refused, and when: a key policy may be mended.
+  private var refusals: [UInt64: ContinuousClock.Instant] = [:]
+  private var renewalFailedAt: ContinuousClock.Instant?
+  private static let refusalAge = Duration.seconds(600)
+  private static let renewalPause = Duration.seconds(60)
 
+  /// - Parameter policyKey: lets the host see that the policy has ended, before it costs jobs their attempts.
   init(
-    client: WorkerClient, store: any ObjectStore, relay: Endpoint,
+    client: WorkerClient, store: any ObjectStore, relay: Endpoint, policyKey: VerifyingKey?,
     credentials: @escaping @Sendable () throws -> AWSCredentials, log: Logger
   ) {
     self.client = client
     self.store = store
     self.relay = relay
+    self.policyKey = policyKey
     self.credentials = credentials
     self.log = log
   }
 
   /// Brings the worker to where it can run a job; cheap when nothing changed.
   ///
+  /// - Parameter maximumAge: a look that found it ready so short a time ago is enough.
   /// - Throws: ``WorkerNotReady`` when the worker refuses what it is given, otherwise what store or channel throw.
-  func makeReady() throws {
+  func makeReady(maximumAge: Duration = .zero) throws {
     lock.lock()
     defer { lock.unlock() }
+    if let readyAt, ContinuousClock.now - readyAt < maximumAge { return }
+    readyAt = nil
     var status = try currentStatus()
-    let newest = try policyBytes()
-    if boot != status.key || policy != newest || status.policyDigest == nil {
-      if boot != status.key { refusedEpochs = [] }
-      try configure(newest)
-      boot = status.key
-      policy = newest
+    let policy = try policyBytes()
+    let claims = try claimsInForce(of: policy)
+    let credentials = try credentials()
+    let wanted = Given(
+      boot: status.key, policy: policy, accessKeyID: credentials.accessKeyID, sessionToken: credentials.sessionToken)
+    if given != wanted || status.policyDigest == nil {
+      if given?.boot != wanted.boot || given?.policy != wanted.policy { refusals = [:] }
+      given = nil
+      try configure(policy, credentials)
+      given = wanted
       status = try currentStatus()
     }
-    try loadEpochs(known: Set(status.epochs))
+    try loadEpochs(known: Set(status.epochs), minimum: claims?.minimumEpoch ?? 0)
+    readyAt = ContinuousClock.now
   }
 
-  /// Forgets what the worker was given, so that it is given again: after a lost connection or a failed exchange.
+  /// The next ``makeReady(maximumAge:)`` looks again: after a lost connection or a failed exchange.
   func forget() {
     lock.lock()
     defer { lock.unlock() }
-    boot = nil
+    readyAt = nil
   }
 
   private func currentStatus() throws -> StatusClaims {
@@ -80,8 +104,23 @@ final class WorkerSupervisor: @unchecked Sendable {
     }
   }
 
-  private func configure(_ policy: [UInt8]) throws {
-    let credentials = try credentials()
+  /// What the policy says, where the host has its key and it verifies; the worker judges it in any case.
+  ///
+  /// - Throws: ``WorkerNotReady`` for one that has ended: every job would only cost its attempts.
+  private func claimsInForce(of policy: [UInt8]) throws -> PolicyClaims? {
+    guard let policyKey,
+      let claims = try? UnverifiedStatement<PolicyClaims>(policy).verified(by: policyKey).claims
+    else { return nil }
+    guard claims.notAfterMs > nowMs else {
+      throw WorkerNotReady(
+        description: "the policy in the store has ended: the security officer signs a new one (ephemeral policy sign)")
+    }
+    return claims
+  }
+
+  private var nowMs: UInt64 { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
+
+  private func configure(_ policy: [UInt8], _ credentials: AWSCredentials) throws {
     let reply = try credentials.secret.withUnsafeBytes { secret in
       try client.perform(
         .configure(
@@ -97,24 +136,49 @@ final class WorkerSupervisor: @unchecked Sendable {
     log.info("worker configured", metadata: ["worker": "\(client.endpoint)"])
   }
 
-  private func loadEpochs(known: Set<UInt64>) throws {
-    let stored = try storedEpochs()
-    let usable = stored.suffix(Limits.epochs)
-    for epoch in usable where !known.contains(epoch) && !refusedEpochs.contains(epoch) {
+  private func loadEpochs(known: Set<UInt64>, minimum: UInt64) throws {
+    let stored = try storedEpochs().filter { $0 >= minimum }
+    for epoch in stored.suffix(Limits.epochs) where !known.contains(epoch) && !isRefused(epoch) {
       guard let announcement = try announcement(of: epoch) else { continue }
       let seed = try store.getSmall(try ObjectKey(StoreLayout.seed(epoch)))
       let reply = try client.perform(.loadEpoch(seed: seed, announcement: announcement))
       switch reply.code {
-      case .ok: log.info("epoch loaded", metadata: ["epoch": "\(epoch)"])
+      case .ok:
+        refusals[epoch] = nil
+        log.info("epoch loaded", metadata: ["epoch": "\(epoch)"])
       case .retry: throw WorkerNotReady(description: "the worker could not reach KMS to open epoch \(epoch)")
       case .refused, .failed:
-        refusedEpochs.insert(epoch)
-        log.warning(
-          "the worker refuses an epoch: it has ended, or the KMS key policy does not allow this worker's measurements",
-          metadata: ["epoch": "\(epoch)"])
+        if refusals.updateValue(ContinuousClock.now, forKey: epoch) == nil {
+          log.warning(
+            "the worker refuses an epoch: it has ended, or the KMS key policy does not allow this worker's measurements",
+            metadata: ["epoch": "\(epoch)"])
+        }
       }
     }
-    if try !hasCurrentAnnouncement(stored) { try createEpoch((stored.last ?? 0) + 1) }
+    let last = stored.last ?? 0
+    try renewAnnouncement(stored, next: max(last == .max ? last : last + 1, minimum))
+  }
+
+  private func isRefused(_ epoch: UInt64) -> Bool {
+    guard let refusedAt = refusals[epoch] else { return false }
+    return ContinuousClock.now - refusedAt < WorkerSupervisor.refusalAge
+  }
+
+  /// Makes the next epoch when clients have none to seal to, and already in the last quarter of the newest one's time: a
+  /// long job lets nobody look here for hours.
+  private func renewAnnouncement(_ stored: [UInt64], next: UInt64) throws {
+    let now = nowMs
+    guard let current = try newestAnnouncement(stored), current.notAfterMs > now else { return try createEpoch(next) }
+    let validity = current.notAfterMs - min(current.notBeforeMs, current.notAfterMs)
+    if current.notAfterMs - now > validity / 4 { return }
+    if let renewalFailedAt, ContinuousClock.now - renewalFailedAt < WorkerSupervisor.renewalPause { return }
+    do {
+      try createEpoch(next)
+    } catch {
+      // Clients can still seal and jobs can run: this one waits.
+      renewalFailedAt = ContinuousClock.now
+      log.warning("the newest epoch ends soon and has no successor: \(error)", metadata: ["epoch": "\(current.epoch)"])
+    }
   }
 
   /// Numbers of the epochs whose seed is stored, in order.
@@ -128,16 +192,15 @@ final class WorkerSupervisor: @unchecked Sendable {
     return epochs.sorted()
   }
 
-  /// Whether clients have an epoch to seal to, of those the worker can open.
-  private func hasCurrentAnnouncement(_ stored: [UInt64]) throws -> Bool {
-    let now = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
-    for epoch in stored.reversed() where !refusedEpochs.contains(epoch) {
+  /// The announcement of the newest epoch that the worker can open.
+  private func newestAnnouncement(_ stored: [UInt64]) throws -> AnnouncementClaims? {
+    for epoch in stored.reversed() where refusals[epoch] == nil {
       guard let bytes = try announcement(of: epoch),
         let claims = try? UnverifiedStatement<AnnouncementClaims>(bytes).signedByItsOwnKey().signed.claims
       else { continue }
-      if claims.notAfterMs > now { return true }
+      return claims
     }
-    return false
+    return nil
   }
 
   /// Nil for a seed whose announcement was never stored: nobody has sealed to it.

@@ -5,8 +5,7 @@ import Wire
 /// Where the daemon's socket is; shared by the operator's commands.
 struct OperatorOptions: ParsableArguments {
   @Option(
-    name: .long,
-    help: "The daemon's socket (default: $EPHEMERAL_DAEMON_SOCKET, else <state>/daemon.sock of the running daemon).")
+    name: .long, help: "The daemon's socket, daemon.sock in its state folder (default: $EPHEMERAL_DAEMON_SOCKET).")
   var socket: String?
 
   @Flag(name: .long, help: "One JSON object instead of a table.")
@@ -20,7 +19,8 @@ struct OperatorOptions: ParsableArguments {
     let absolute = URL(filePath: path).standardizedFileURL.path
     let reply: OperatorReply
     do {
-      let channel = try Channel.connect(to: .unix(absolute), stallMilliseconds: 30_000)
+      // A run of a schedule reads the whole inbox before it answers.
+      let channel = try Channel.connect(to: .unix(absolute), stallMilliseconds: 120_000)
       defer { channel.close() }
       try OperatorLine.send(request, to: channel)
       guard let answer = try OperatorLine.receive(OperatorReply.self, from: channel, limit: OperatorLine.limit) else {
@@ -29,11 +29,11 @@ struct OperatorOptions: ParsableArguments {
       reply = answer
     } catch {
       Self.complain("\(error)\nIs the daemon running? Start it with: ephemeral daemon run")
-      throw ExitCode(5)
+      throw ExitCode(ExitStatus.retryable.rawValue)
     }
     if let reason = reply.error {
       Self.complain(reason)
-      throw ExitCode(reason.hasPrefix("no such") ? 10 : 1)
+      throw ExitCode((reply.isMissing == true ? ExitStatus.notFound : .other).rawValue)
     }
     if json { try printJSON(reply) } else { printTable(reply) }
   }

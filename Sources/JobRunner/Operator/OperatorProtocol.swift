@@ -10,6 +10,7 @@ struct OperatorRequest: Codable, Sendable {
   enum Verb: String, Codable, Sendable {
     case ping, stats, list, inspect, retry, cancel, pause, resume, drain
     case scheduleList = "schedule-list"
+    case scheduleNext = "schedule-next"
     case scheduleRun = "schedule-run"
     case scheduleShow = "schedule-show"
     case epochs
@@ -35,6 +36,8 @@ typealias OperatorRow = [String: String]
 struct OperatorReply: Codable, Sendable {
   /// Nil when the request was carried out.
   var error: String?
+  /// Set beside `error` when what the request names does not exist.
+  var isMissing: Bool?
   /// What was done, for a person.
   var message: String?
   /// The rows of a table, with the columns in `columns`.
@@ -43,6 +46,7 @@ struct OperatorReply: Codable, Sendable {
 
   static func done(_ message: String) -> OperatorReply { OperatorReply(message: message) }
   static func refused(_ reason: String) -> OperatorReply { OperatorReply(error: reason) }
+  static func missing(_ reason: String) -> OperatorReply { OperatorReply(error: reason, isMissing: true) }
   static func table(_ columns: [String], _ rows: [OperatorRow]) -> OperatorReply {
     OperatorReply(columns: columns, rows: rows)
   }

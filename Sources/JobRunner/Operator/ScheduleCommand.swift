@@ -4,7 +4,7 @@ import ArgumentParser
 struct ScheduleCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "schedule", abstract: "See schedules and run one now (for the host's operator).",
-    subcommands: [List.self, Show.self, RunNow.self])
+    subcommands: [List.self, Show.self, Next.self, RunNow.self])
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "The daemon's schedules.")
@@ -17,6 +17,14 @@ struct ScheduleCommand: ParsableCommand {
     @Argument(help: "The schedule's name.") var name: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleShow, schedule: name)) }
+  }
+
+  struct Next: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "When a schedule is due, in UTC.")
+    @Argument(help: "The schedule's name.") var name: String
+    @Option(name: [.customShort("n"), .long], help: "So many times.") var count: Int = 5
+    @OptionGroup var daemon: OperatorOptions
+    func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleNext, schedule: name, limit: count)) }
   }
 
   struct RunNow: ParsableCommand {
