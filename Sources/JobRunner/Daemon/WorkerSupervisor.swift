@@ -35,7 +35,7 @@ final class WorkerSupervisor: @unchecked Sendable {
   /// Guarded by `lock`, like all below.
   private var given: Given?
   private var readyAt: ContinuousClock.Instant?
-  /// Epochs that the worker refused, and when: a key policy may be mended.
+  /// Epochs that the worker refused or need not be asked to take, and since when: a key policy may be mended.
   private var refusals: [UInt64: ContinuousClock.Instant] = [:]
   private var renewalFailedAt: ContinuousClock.Instant?
   private static let refusalAge = Duration.seconds(600)
@@ -76,7 +76,7 @@ final class WorkerSupervisor: @unchecked Sendable {
       given = wanted
       status = try currentStatus()
     }
-    try loadEpochs(known: Set(status.epochs), minimum: claims?.minimumEpoch ?? 0)
+    try loadEpochs(known: Set(status.epochs), under: claims)
     readyAt = ContinuousClock.now
   }
 
@@ -136,10 +136,15 @@ final class WorkerSupervisor: @unchecked Sendable {
     log.info("worker configured", metadata: ["worker": "\(client.endpoint)"])
   }
 
-  private func loadEpochs(known: Set<UInt64>, minimum: UInt64) throws {
+  private func loadEpochs(known: Set<UInt64>, under policy: PolicyClaims?) throws {
+    let minimum = policy?.minimumEpoch ?? 0
     let stored = try storedEpochs().filter { $0 >= minimum }
     for epoch in stored.suffix(Limits.epochs) where !known.contains(epoch) && !isRefused(epoch) {
-      guard let announcement = try announcement(of: epoch) else { continue }
+      guard let announcement = try announcement(of: epoch), !hasEnded(announcement, under: policy) else {
+        // Nobody has sealed to it, or nobody may any more: it costs no call to KMS, and is not looked up each time.
+        refusals[epoch] = ContinuousClock.now
+        continue
+      }
       let seed = try store.getSmall(try ObjectKey(StoreLayout.seed(epoch)))
       let reply = try client.perform(.loadEpoch(seed: seed, announcement: announcement))
       switch reply.code {
@@ -157,6 +162,15 @@ final class WorkerSupervisor: @unchecked Sendable {
     }
     let last = stored.last ?? 0
     try renewAnnouncement(stored, next: max(last == .max ? last : last + 1, minimum))
+  }
+
+  /// Whether an epoch is past its end and the grace: the worker would have KMS open its seed only to refuse it.
+  private func hasEnded(_ announcement: [UInt8], under policy: PolicyClaims?) -> Bool {
+    guard let policy,
+      let claims = try? UnverifiedStatement<AnnouncementClaims>(announcement).signedByItsOwnKey().signed.claims
+    else { return false }
+    let (end, overflow) = claims.notAfterMs.addingReportingOverflow(policy.epochGraceMs)
+    return !overflow && end < nowMs
   }
 
   private func isRefused(_ epoch: UInt64) -> Bool {
