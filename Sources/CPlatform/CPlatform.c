@@ -25,7 +25,14 @@ static int fail_close(int fd) {
 static int connect_within(int fd, const struct sockaddr *address, socklen_t length, int timeout_ms) {
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return fail_close(fd);
-  if (connect(fd, address, length) != 0) {
+  int connected = connect(fd, address, length);
+  // A Unix listener whose backlog is full says EAGAIN, and poll(2) cannot wait for its room.
+  for (int waited = 0; connected != 0 && errno == EAGAIN && waited < timeout_ms; waited += 10) {
+    usleep(10 * 1000);
+    connected = connect(fd, address, length);
+  }
+  if (connected != 0) {
+    if (errno == EAGAIN) errno = ETIMEDOUT;
     if (errno != EINPROGRESS) return fail_close(fd);
     struct pollfd wait = {.fd = fd, .events = POLLOUT};
     int ready;
