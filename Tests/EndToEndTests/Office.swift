@@ -98,6 +98,16 @@ final class Office: @unchecked Sendable {
     try theatre.write("schedules/nightly.yaml", "name: nightly\n")
     worker = try theatre.startWorker(image: image, socket: "worker.sock")
     daemon = try Self.startDaemon(theatre, store, socket, environment)
+    try waitForWorker()
+  }
+
+  /// Waits until the daemon has handed policy and epochs to the worker, and an epoch is announced.
+  private func waitForWorker() throws {
+    let limit = Date(timeIntervalSinceNow: 60)
+    while !daemon.errors.contains("worker is ready") {
+      guard Date() < limit, daemon.isAlive else { throw TheatreError("the daemon is not ready\n\(daemon.tail)") }
+      usleep(20_000)
+    }
   }
 
   private static func startDaemon(

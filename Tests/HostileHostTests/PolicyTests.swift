@@ -111,7 +111,7 @@ extension HostileHost {
         ("another sealing key", { $0.sealingKey = SHA256.digest(of: other.recipient.publicKey) }),
         ("a passed end", { $0.notAfterMs = Stage.nowMs - 1000 }), ("another operation", { $0.operation = "generate" }),
         ("a newer policy", { $0.policyVersion = 3 }), ("another precision", { $0.precision = "int4" }),
-        ("a foreign model", { $0.model = SHA256.digest(of: [1]) }), ("another length", { $0.inputBytes += 1 }),
+        ("a foreign model", { $0.model = SHA256.digest(of: [1]) }),
       ]
       for (what, change) in changes {
         let bundle = try stage.forgedBundle(signedBy: stage.alice.key, change: change)

@@ -48,13 +48,13 @@ extension HostileHost {
       }
     }
 
-    /// The whole client costs some 20 ms a turn, so that every offset would be minutes: every 16th, and both ends. The
+    /// The whole client costs some 20 ms a turn, so that every offset would be minutes: every 32nd, and the last. The
     /// digest in the receipt, which is compared here, covers all alike.
-    @Test("A bit flipped at every 16th offset of a sealed result file is refused by the whole client")
+    @Test("A bit flipped at every 32nd offset of a sealed result file is refused by the whole client")
     func offsetsInTheStore() throws {
       let (job, ended) = try stage.finishedJob(stage.alice, ["the bridge"])
       for (file, bytes) in ended.files {
-        for offset in bytes.indices where offset % 16 == 0 || offset == bytes.count - 1 {
+        for offset in bytes.indices where offset % 32 == 0 || offset == bytes.count - 1 {
           try with(bytes.flipped(at: offset), as: file, of: job.name) {
             expectRefused(job.name, by: stage.alice, "\(file) at \(offset)")
           }
