@@ -13,8 +13,11 @@ struct JobFollower {
 
   /// Waits, verifies the receipt, shows the outcome.
   ///
+  /// - Parameter verdictOnStandardOutput: false where standard output carries the job's name alone.
   /// - Throws: ``ClientError``, of kind `timedOut` when the wait was long enough.
-  func follow(_ job: JobName, timeoutSeconds: Int?, items: UInt64?) throws -> ExitStatus {
+  func follow(
+    _ job: JobName, timeoutSeconds: Int?, items: UInt64?, verdictOnStandardOutput: Bool = true
+  ) throws -> ExitStatus {
     let screen = context.screen
     let deadline = timeoutSeconds.map { Timestamps.nowMs() + UInt64($0) * 1000 }
     _ = try Watcher(store: store).waitForCommit(
@@ -28,8 +31,10 @@ struct JobFollower {
       screen.stage("the host says", Self.shown(statement, items))
     }
     let receipt = try ResultsFetcher(home: context.home, profile: profile, store: store)
-      .examine(job, identities: [], nowMs: Timestamps.nowMs())
-    return try ReceiptReport(screen: screen, profile: profile).outcome(receipt)
+      .examine(job, identities: [], nowMs: Timestamps.nowMs(), downloading: false)
+    let report = ReceiptReport(screen: screen, profile: profile)
+    report.lineAlone(receipt)
+    return try report.outcome(receipt, onStandardOutput: verdictOnStandardOutput)
   }
 
   /// `running, attempt 1, 20 of 60 items`.
@@ -74,36 +79,48 @@ struct ReceiptReport {
           ("detail", .text(text)),
         ]))
     }
+    screen.line(object(receipt, lines))
+  }
+
+  /// The verdict as JSON, without its lines on the screen.
+  func lineAlone(_ receipt: ExaminedReceipt) { screen.line(object(receipt, [])) }
+
+  private func object(_ receipt: ExaminedReceipt, _ lines: [JSONLine]) -> JSONLine {
     let claims = receipt.verdict.receipt?.claims
-    screen.line(
-      .object([
-        ("event", .text("receipt")), ("job", .text(receipt.job.hex)), ("verified", .bool(receipt.verdict.isVerified)),
-        ("outcome", .optional(claims?.outcome.rawValue)), ("items", .optional(claims?.job?.items)),
-        ("failed_items", .optional(claims?.job?.failedItems)), ("policy_version", .optional(claims?.policyVersion)),
-        ("attempt", .optional(claims?.attempt)), ("evidence_class", .text(profile.evidenceClass.rawValue)),
-        ("lines", .array(lines)),
-      ]))
+    return .object([
+      ("event", .text("receipt")), ("job", .text(receipt.job.hex)), ("verified", .bool(receipt.verdict.isVerified)),
+      ("outcome", .optional(claims?.outcome.rawValue)), ("items", .optional(claims?.job?.items)),
+      ("failed_items", .optional(claims?.job?.failedItems)), ("policy_version", .optional(claims?.policyVersion)),
+      ("attempt", .optional(claims?.attempt)), ("evidence_class", .text(profile.evidenceClass.rawValue)),
+      ("lines", .array(lines)),
+    ])
   }
 
   /// The verdict in one line, and the exit code of the job's outcome.
   ///
+  /// - Parameter onStandardOutput: false where a script reads something else there.
   /// - Throws: ``ClientError`` when the receipt does not verify.
-  func outcome(_ receipt: ExaminedReceipt) throws -> ExitStatus {
+  func outcome(_ receipt: ExaminedReceipt, onStandardOutput: Bool = true) throws -> ExitStatus {
     let claims = try receipt.verified().claims
     let items = claims.job.map { ", \(Shown.count($0.items, "item")), \(Shown.number($0.failedItems)) failed" } ?? ""
-    screen.out("receipt verified: \(claims.outcome.rawValue)\(items)\(suffix)")
+    let summary = "receipt verified: \(claims.outcome.rawValue)\(items)\(suffix)"
+    if onStandardOutput { screen.out(summary) } else { screen.note(summary) }
     if let fault = receipt.results?.trailer.fault {
       screen.note("the enclave says: \(Shown.printable(fault, limit: 2000))")
       screen.line(.object([("event", .text("fault")), ("message", .text(fault))]))
     }
-    switch claims.outcome {
-    case .completed: return .done
-    case .partial: return .partial
-    case .failed, .refused:
-      if receipt.results == nil {
-        screen.note("why is in the sealed results: `ephemeral results get \(receipt.job.hex.prefix(12))`")
-      }
-      return .jobFailed
+    if Self.status(claims.outcome) == .jobFailed, receipt.results == nil {
+      screen.note("why is in the sealed results: `ephemeral results get \(receipt.job.hex.prefix(12))`")
+    }
+    return Self.status(claims.outcome)
+  }
+
+  /// The exit code of a job's outcome.
+  static func status(_ outcome: JobOutcome) -> ExitStatus {
+    switch outcome {
+    case .completed: .done
+    case .partial: .partial
+    case .failed, .refused: .jobFailed
     }
   }
 }
