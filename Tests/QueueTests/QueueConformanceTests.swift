@@ -206,6 +206,21 @@ struct QueueConformanceTests {
     #expect(try store.claim(.test, at: due)?.job == lease.job)
   }
 
+  @Test("A worker's retry costs a job nothing for a long time, but not for ever", arguments: StoreKind.allCases)
+  func patience(kind: StoreKind) throws {
+    let fixture = try StoreFixture(kind, policy: RetryPolicy(strikeLimit: 2, patience: 5, base: .seconds(1)))
+    defer { fixture.remove() }
+    let store = fixture.store
+    var moment = now
+    _ = try store.enqueue([.sample(1)], at: moment)
+    for fault in 1...7 {
+      let lease = try #require(try store.claim(.test, at: moment))
+      #expect(!lease.isExhausted, "fault \(fault)")
+      moment = max(moment, try store.fail(lease, with: Fault(.workerRetry), at: moment))
+    }
+    #expect(try #require(try store.claim(.test, at: moment)).isExhausted)
+  }
+
   @Test("A start takes back every lease, without a strike", arguments: StoreKind.allCases)
   func reapAll(kind: StoreKind) throws {
     let fixture = try StoreFixture(kind)

@@ -24,10 +24,14 @@ package enum FaultClass: String, CaseIterable, Sendable {
   /// be felled by a bundle's content), must not kill the jobs that wait for it.
   package var isStrike: Bool {
     switch self {
-    case .workerRetry, .workerLost, .workerProtocol, .bundleMissing, .deadlineExceeded, .leaseExpired: true
-    case .workerUnavailable, .storeUnavailable, .daemonLost: false
+    case .workerLost, .workerProtocol, .bundleMissing, .deadlineExceeded, .leaseExpired: true
+    case .workerRetry, .workerUnavailable, .storeUnavailable, .daemonLost: false
     }
   }
+
+  /// Whether it becomes a strike after ``RetryPolicy/patience`` faults. The worker says `retry` while KMS is down or an
+  /// epoch is not loaded, which passes, but also for a bundle that no epoch will ever open.
+  package var isStrikeInTheEnd: Bool { self == .workerRetry }
 }
 
 /// A fault with the host's own words about it, for the operator. Words of a worker or of a bundle have no place here.

@@ -95,9 +95,10 @@ extension SQLiteQueue {
     let counts = try Row.fetchOne(
       db, sql: "SELECT faults, strikes, cancel_requested_at FROM jobs WHERE name = ?", arguments: [fence.job.blob])
     let faults = (counts?["faults"] ?? 0) + Int64(1)
-    let strikes = (counts?["strikes"] ?? 0) + Int64(fault.faultClass.isStrike ? 1 : 0)
+    let isStrike = retryPolicy.isStrike(fault.faultClass, afterFaults: faults)
+    let strikes = (counts?["strikes"] ?? 0) + Int64(isStrike ? 1 : 0)
     let isCancelled = (counts?["cancel_requested_at"] as Int64?) != nil
-    let isUrgent = isCancelled || fault.faultClass.isStrike && strikes >= retryPolicy.strikeLimit
+    let isUrgent = isCancelled || isStrike && strikes >= retryPolicy.strikeLimit
     let due = isUrgent ? now : now + retryPolicy.wait(afterFaults: faults, random: random)
     try endAttempt(
       fence, .faulted, fault: fault, at: now, in: db,
