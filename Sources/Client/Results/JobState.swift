@@ -25,6 +25,20 @@ package struct HostStatement: Sendable, Equatable {
   }
 }
 
+extension HostStatement {
+  /// Whether the host says that nothing more will come.
+  package var isFinal: Bool { state == "cancelled" || state == "dead" }
+
+  /// The error that tells a person so. There is no receipt, so this is the host's word alone.
+  package func ended(_ job: JobName) -> ClientError {
+    ClientError(
+      .jobFailed, "the host says that the job is \(state), after \(attempt) attempts; there is no receipt",
+      remedy: state == "dead"
+        ? "the operator sees why: ephemeral queue inspect \(job.hex)" : "submit again if it was not meant to stop",
+      by: state == "dead" ? .operator_ : .you)
+  }
+}
+
 /// The commit of a job: which attempt's files are its result. Unsigned; the receipt that it names is what counts.
 package struct JobCommit: Sendable, Equatable {
   package let attempt: Int64
@@ -62,7 +76,8 @@ package struct Watcher {
   /// - Parameters:
   ///   - deadlineMs: nil waits for ever.
   ///   - report: called with each new word of the host.
-  /// - Throws: ``ClientError`` of kind `timedOut`; what the store throws.
+  /// - Throws: ``ClientError`` of kind `timedOut`, or `jobFailed` when the host says that none will come; what the store
+  ///   throws.
   package func waitForCommit(
     _ job: JobName, deadlineMs: UInt64?, nowMs: () -> UInt64, sleep: (_ milliseconds: UInt64) -> Void,
     report: (HostStatement) -> Void
@@ -75,6 +90,11 @@ package struct Watcher {
         last = statement
         pauseMs = 100
         report(statement)
+      }
+      if let last, last.isFinal {
+        // The commit is written before the host's word of it; so this look is the last.
+        if let commit = try commit(job) { return commit }
+        throw last.ended(job)
       }
       let now = nowMs()
       guard deadlineMs.map({ now < $0 }) ?? true else {

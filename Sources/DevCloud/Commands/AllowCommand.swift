@@ -11,11 +11,11 @@ struct AllowCommand: ParsableCommand {
   @Option(help: ArgumentHelp("State directory.", valueName: "dir"))
   var state: String
   @Option(
-    help: ArgumentHelp("ImageMeasurement of executable and image directory, 96 hexadecimal digits.", valueName: "hex"))
+    help: ArgumentHelp("Measurement of executable and image directory, 96 hexadecimal digits.", valueName: "hex"))
   var pcr0: String
-  @Option(help: ArgumentHelp("ImageMeasurement of the executable.", valueName: "hex"))
+  @Option(help: ArgumentHelp("Measurement of the executable.", valueName: "hex"))
   var pcr1: String
-  @Option(help: ArgumentHelp("ImageMeasurement of the image directory.", valueName: "hex"))
+  @Option(help: ArgumentHelp("Measurement of the image directory.", valueName: "hex"))
   var pcr2: String
 
   func validate() throws {

@@ -3,6 +3,7 @@ import Attestation
 import Client
 import Glibc
 import ObjectStore
+import Queue
 import SealedCrypto
 import Wire
 
@@ -60,7 +61,8 @@ struct SubmitCommand: ParsableCommand {
     guard (1...8760).contains(validFor) else { throw ValidationError("--valid-for takes 1 to 8760 hours.") }
     if let waitTimeout, waitTimeout < 0 { throw ValidationError("--wait-timeout takes seconds.") }
     if let schedule, !QueueFolder.isLegal(schedule) {
-      throw ValidationError("--schedule takes a name of letters, digits, - and _.")
+      throw ValidationError(
+        "--schedule takes a name of 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit, and not `cancel`.")
     }
   }
 
@@ -78,7 +80,11 @@ struct SubmitCommand: ParsableCommand {
       if pending.isEmpty { screen.note("no INPUT, and no upload is due") }
       return
     }
-    if let key = idempotencyKey, let entry = try Ledger(home: context.home).entry(idempotencyKey: key) {
+    // Saves reading the input again; the ledger itself looks once more when it takes the number.
+    if let key = idempotencyKey,
+      let entry = try Ledger(home: context.home).entry(
+        idempotencyKey: key, profile: profile.name, store: store.location)
+    {
       screen.stage("job", "was submitted before under this key")
       return try finish(entry, context, profile, store, leftOut: 0)
     }
@@ -141,7 +147,8 @@ struct SubmitCommand: ParsableCommand {
     screen.out(record.job.hex)
     if wait {
       let outcome = try JobFollower(context: context, profile: profile, store: store)
-        .follow(record.job, timeoutSeconds: waitTimeout, items: record.inputItems)
+        .follow(
+          record.job, timeoutSeconds: waitTimeout, items: record.inputItems, verdictOnStandardOutput: false)
       if outcome != .done { throw ExitCode(outcome.rawValue) }
     } else {
       screen.stage("next", "ephemeral watch \(record.job.hex.prefix(12))")
@@ -152,15 +159,8 @@ struct SubmitCommand: ParsableCommand {
 
 /// The inbox folders that a client may name.
 enum QueueFolder {
-  static func isLegal(_ name: String) -> Bool {
-    !name.isEmpty && name.utf8.count <= 63 && name != "cancel"
-      && name.utf8.allSatisfy { byte in
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
-        default: false
-        }
-      }
-  }
+  /// What the daemon takes as a queue's name; a job in another folder would never be looked at.
+  static func isLegal(_ name: String) -> Bool { QueueName(name) != nil }
 }
 
 /// What INPUT names.
