@@ -37,7 +37,7 @@ final class Desk {
       name: "dev", evidenceClass: .development, rootPEM: enclave.rootPEM, policyKey: policyKey.verifyingKey)
     try TheatreModel.write(to: "\(folder)/model", seed: 1)
     model = try ModelPublisher(store: store, kms: LocalKeys()).publish(
-      folder: "\(folder)/model", name: "tiny", key: try KMSKeyARN(TestEnclave.epochKey), publisher: publisherKey,
+      folder: "\(folder)/model", name: "tiny", key: try KMSKeyARN(TestEnclave.modelKey), publisher: publisherKey,
       nowMs: Self.nowMs
     ).manifest.digest
     policy = try Self.sign(1, policyKey, publisherKey, submitterKey, [model])
@@ -58,7 +58,7 @@ final class Desk {
         PolicySubmitter(name: "analyst", key: submitter.verifyingKey, operations: ["embed"], models: models)
       ],
       publishers: [
-        PolicyPublisher(name: "owner", key: publisher.verifyingKey, modelKey: TestEnclave.epochKey)
+        PolicyPublisher(name: "owner", key: publisher.verifyingKey, modelKey: TestEnclave.modelKey)
       ], formats: ["safetensors"], dtypes: ["F32"], maximumItems: 1000, maximumInputBytes: 1 << 20,
       recoveryRecipients: [], requireHybridTLS: true, useFIPSEndpoint: false)
     change(&claims)

@@ -16,6 +16,8 @@ struct TestEnclave {
     pcr2: [UInt8](repeating: 0xA2, count: 48), pcr8: nil)
   static let epochKey = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000001"
 
+  static let modelKey = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000002"
+
   let rootPEM: String
   let sealing: HybridIdentity
   private let chain: [[UInt8]]

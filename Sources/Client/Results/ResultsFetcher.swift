@@ -62,11 +62,13 @@ package struct ResultsFetcher {
   ///
   /// - Parameters:
   ///   - identities: empty to compare the sealed files' digests only.
+  ///   - downloading: false judges the receipt alone; the lines on files and items then say that they were not checked.
   ///   - progress: bytes downloaded.
   /// - Throws: ``ClientError``: `retryable` while there is no receipt, `invalid` where files or lines are not those of
   ///   the receipt; what the store throws. A receipt that does not verify is no throw: the verdict says it.
   package func examine(
-    _ job: JobName, identities: [HybridIdentity], nowMs: UInt64, progress: (UInt64) -> Void = { _ in }
+    _ job: JobName, identities: [HybridIdentity], nowMs: UInt64, downloading: Bool = true,
+    progress: (UInt64) -> Void = { _ in }
   ) throws -> ExaminedReceipt {
     guard let store else { throw ClientError(.usage, "no store is set", remedy: "pass --store") }
     let entry = try ledger.entry(job)
@@ -81,7 +83,7 @@ package struct ResultsFetcher {
     _ = try? TrustStore(home: home).policies(profile).refresh(from: store, nowMs: nowMs)
     var expectation = Self.expectation(job, entry)
     let alone = try check().verdict(bytes, expecting: expectation)
-    guard let receipt = alone.receipt, let receiptJob = receipt.claims.job else {
+    guard downloading, let receipt = alone.receipt, let receiptJob = receipt.claims.job else {
       return ExaminedReceipt(job: job, bytes: bytes, verdict: alone, entry: entry, results: nil)
     }
     let downloaded = try download(job, commit.attempt, receiptJob.files, store, progress)

@@ -71,16 +71,23 @@ struct KeysCommand: ParsableCommand {
       context.screen.line(.object([("name", .text(name)), ("key", .text(Hex.encode(key.bytes)))]))
       if publisher {
         context.screen.out(
-          "- name: \(name)\n  key: \(Hex.encode(key.bytes))\n  model_key: \(modelKey ?? "# full ARN of your KMS key")")
+          "- name: \(Self.scalar(name))\n  key: \(Hex.encode(key.bytes))\n  model_key: \(modelKey ?? "# full ARN of your KMS key")"
+        )
       } else {
         context.screen.out(Self.submitter(name, key, models: model))
       }
     }
 
+    /// A name as YAML, in quotes where it needs them; JSON's are YAML's.
+    private static func scalar(_ name: String) -> String {
+      let isPlain = !name.isEmpty && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) }
+      return isPlain ? name : JSONLine.text(name).encoded
+    }
+
     /// A submitter's entry of a policy file.
     static func submitter(_ name: String, _ key: VerifyingKey, models: [String] = []) -> String {
       """
-      - name: \(name)
+      - name: \(scalar(name))
         key: \(Hex.encode(key.bytes))
         operations: [embed]
         models: [\(models.joined(separator: ", "))]

@@ -48,7 +48,11 @@ struct ModelsCommand: ParsableCommand {
       let screen = context.screen
       let keys = context.home.keys
       try context.home.create()
-      if !keys.has(.publisher) { try keys.generate(.publisher) }
+      if !keys.has(.publisher) {
+        try keys.generate(.publisher)
+        screen.stage(
+          "keys", "made \(keys.path(.publisher)); `ephemeral keys export --publisher` prints what the policy needs")
+      }
       let kms = try PublisherKMS(
         keyARN: kmsKey, credentials: try PublisherCredentials.resolve(awsProfile), endpoint: kmsEndpoint,
         rootsFile: kmsRoots)

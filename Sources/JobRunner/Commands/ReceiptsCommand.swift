@@ -25,7 +25,8 @@ struct ReceiptsCommand: ParsableCommand {
       let profile = try context.profile()
       let (job, _) = try JobArgument.resolve(self.job, Ledger(home: context.home))
       let fetcher = ResultsFetcher(home: context.home, profile: profile, store: try context.store())
-      let receipt = try fetcher.examine(job, identities: [], nowMs: Timestamps.nowMs())
+      let receipt = try fetcher.examine(
+        job, identities: [], nowMs: Timestamps.nowMs(), downloading: false)
       _ = try receipt.verified()
       let path = output ?? "\(job.hex.prefix(12)).receipt"
       try PrivateFiles.write(receipt.bytes, to: path, mode: PrivateFiles.publicMode, replacing: false)
