@@ -30,6 +30,9 @@ package enum Limits {
   package static let certificates = 16
   /// Epoch keys that one worker holds.
   package static let epochs = 32
+  /// How far an epoch's number may lie above the policy's minimum. The host picks the numbers: without this bound one of
+  /// them would outlive every later minimum, and the policy could never revoke it.
+  package static let epochsAboveMinimum: UInt64 = 1 << 20
   /// Models that one worker keeps in memory.
   package static let cachedModels = 2
 }

@@ -47,6 +47,8 @@ struct AnnouncementTests {
   @Test func claimsOutsideOfThePolicyAreRefused() throws {
     #expect(try reason { $0.kmsKey += "0" } == .statement)
     #expect(try reason { $0.epoch = 1 } == .epoch)
+    #expect(try reason { $0.epoch = 1 + Limits.epochsAboveMinimum } == nil)
+    #expect(try reason { $0.epoch = 2 + Limits.epochsAboveMinimum } == .epoch)
     #expect(try reason { $0.notAfterMs += 1 } == .validity)
     #expect(try reason { $0.notBeforeMs = TestPKI.timeMs + 3_600_000 } == .validity)
     #expect(try reason { $0.policyDigest = TestEnclave.job } == .policy)

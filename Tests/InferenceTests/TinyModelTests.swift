@@ -18,6 +18,17 @@ struct TinyModelTests {
     }
   }
 
+  @Test("a loaded model names its architecture and the types of the weights that it computes with, and no others")
+  func elementTypes() throws {
+    var model = TinyModel()
+    model.extraTensors = ["embeddings.position_ids"]
+    for type in [TensorType.f32, .f16, .bf16] {
+      model.type = type
+      let loaded = try model.load()
+      #expect(loaded.elementTypes == [type.rawValue] && loaded.architecture == "bert")
+    }
+  }
+
   @Test("every binary16 number converts exactly")
   func halfFloats() {
     for bits in UInt16.min...UInt16.max where bits & 0x7c00 != 0x7c00 {

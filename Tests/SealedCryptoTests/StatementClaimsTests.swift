@@ -28,6 +28,12 @@ struct StatementClaimsTests {
     #expect(try isRefused(sample) { $0.code = .failed })
     #expect(try isRefused(sample) { $0.outcome = .refused })
     #expect(try isRefused(sample) { $0.job = nil })
+    for outcome in JobOutcome.allCases {
+      for code in OutwardCode.allCases {
+        let refused = try isRefused(sample) { ($0.outcome, $0.code) = (outcome, code) }
+        #expect(refused == (code != outcome.code), "\(outcome) with \(code)")
+      }
+    }
     #expect(try isRefused(sample) { $0.job?.failedItems = 61 })
     let twice = ReceiptFile(file: .items, size: 0, sha256: StatementSamples.digest(0))
     #expect(try isRefused(sample) { $0.job?.files.append(twice) })
@@ -72,6 +78,10 @@ struct StatementClaimsTests {
     }
     let file = ModelFile(name: "a", size: 1, sha256: StatementSamples.digest(1), isSealed: true)
     #expect(try isRefused(StatementSamples.model()) { $0.files = [file, file] })
+    let clear = ModelFile(name: "a", size: 1, sha256: StatementSamples.digest(2), isSealed: false)
+    #expect(try isRefused(StatementSamples.model()) { $0.files = [file, clear] }, "sealed and in clear")
+    let sealedName = ModelFile(name: "a.age", size: 1, sha256: StatementSamples.digest(2), isSealed: false)
+    #expect(try isRefused(StatementSamples.model()) { $0.files = [file, sealedName] }, "one object for two files")
   }
 
   @Test func policiesListNoDebugImageAndNoKeyTwice() throws {
@@ -84,6 +94,7 @@ struct StatementClaimsTests {
     }
     #expect(try isRefused(sample) { $0.submitters += $0.submitters })
     #expect(try isRefused(sample) { $0.publishers += $0.publishers })
+    #expect(try isRefused(sample) { $0.epochKey = StatementSamples.modelKey }, "a publisher may encrypt under it")
   }
 
   @Test func theMerkleTreeIsThatOfTheRFC() {
@@ -109,6 +120,52 @@ struct StatementClaimsTests {
       #expect(tree.root.hex == root)
     }
     #expect(tree.count == 8)
+  }
+
+  @Test func policiesPermitABoundedRangeOfEpochs() {
+    let sample = StatementSamples.policy(own)
+    let end = sample.minimumEpoch + Limits.epochsAboveMinimum
+    #expect(!sample.permits(epoch: sample.minimumEpoch - 1) && sample.permits(epoch: sample.minimumEpoch))
+    #expect(sample.permits(epoch: end - 1) && !sample.permits(epoch: end) && !sample.permits(epoch: .max))
+  }
+
+  @Test func trailersHideTheirFaultInTheFilesSize() throws {
+    let faults = [nil, "", "short", String(repeating: "ä", count: 5000)]
+    let sizes = Array(0..<300) + [65_000, 1_000_000, 134_000_000] as [UInt64]
+    for size in sizes {
+      var totals: Set<UInt64> = []
+      for fault in faults {
+        for tokens in [0, 70_000] as [UInt64] {
+          let trailer = ItemsTrailer(items: 60, failedItems: 0, tokens: tokens, fault: fault)
+          let bytes = try trailer.encoded(after: size)
+          totals.insert(size + UInt64(bytes.count))
+          #expect(try ItemsTrailer(try CBORDecoder.decode(bytes)) == trailer)
+        }
+      }
+      let total = try #require(totals.first)
+      #expect(totals.count == 1 && total >= 4096, "\(size): \(totals)")
+      #expect(try Padme.paddedSize(total) == total)
+    }
+  }
+
+  @Test func faultsAreCutBetweenCharactersToWhatAReaderTakes() throws {
+    let family = "👩‍👩‍👧‍👦" + String(repeating: "\u{301}", count: 9000)
+    for text in [String(repeating: "x", count: 9000), String(repeating: "€", count: 9000), family] {
+      let trailer = ItemsTrailer(items: 0, failedItems: 0, tokens: 0, fault: text)
+      let kept = try #require(trailer.fault)
+      #expect((ItemsTrailer.faultBytes - 3...ItemsTrailer.faultBytes).contains(kept.utf8.count))
+      #expect(text.utf8.starts(with: kept.utf8))
+      #expect(try ItemsTrailer(try CBORDecoder.decode(trailer.encoded())) == trailer)
+    }
+  }
+
+  @Test func theLargestJobsPaddingIsRead() throws {
+    let record = ItemRecord(
+      index: UInt64(Limits.itemsPerJob), status: .failed, input: StatementSamples.digest(1),
+      output: StatementSamples.digest(2), tokens: .max, truncated: true)
+    let largest = UInt64(Limits.itemsPerJob * record.encoded().count + 2 * Limits.smallObjectBytes)
+    #expect(try Padme.paddedSize(largest) - largest < UInt64(ItemsTrailer.padBytes))
+    #expect(largest >> 27 == 0 || largest >> 28 == 0, "below 256 MiB a Padmé step is 8 MiB at most")
   }
 
   @Test func itemsAreReadBackWhateverTheirPieces() throws {

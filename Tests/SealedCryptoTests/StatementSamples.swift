@@ -8,6 +8,8 @@ enum StatementSamples {
   static let timeMs: UInt64 = 1_780_000_000_000
   static let epochKey = "arn:aws:kms:us-east-1:111122223333:key/12345678-1234-1234-1234-123456789012"
 
+  static let modelKey = "arn:aws:kms:us-east-1:111122223333:key/87654321-4321-4321-4321-210987654321"
+
   static func digest(_ byte: UInt8) -> ContentDigest { SHA256.digest(of: [byte]) }
 
   static func pcr(_ byte: UInt8) -> [UInt8] { Array(repeating: byte, count: 48) }
@@ -21,7 +23,7 @@ enum StatementSamples {
       ], epochKey: epochKey, minimumEpoch: 2, epochValidityMs: 7 * 86_400_000, epochGraceMs: 86_400_000,
       submitters: [
         PolicySubmitter(name: "analyst", key: submitter, operations: ["embed"], models: [digest(1), digest(2)])
-      ], publishers: [PolicyPublisher(name: "owner", key: submitter, modelKey: epochKey)], formats: ["safetensors"],
+      ], publishers: [PolicyPublisher(name: "owner", key: submitter, modelKey: modelKey)], formats: ["safetensors"],
       dtypes: ["F32"], maximumItems: 100_000, maximumInputBytes: 1 << 30,
       recoveryRecipients: [Array(repeating: 8, count: 1216)], requireHybridTLS: true, useFIPSEndpoint: false)
   }

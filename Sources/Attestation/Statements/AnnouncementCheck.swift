@@ -58,9 +58,10 @@ package struct AnnouncementCheck: Sendable {
   }
 
   private func checkEpoch(_ claims: AnnouncementClaims) throws(AttestationRefusal) {
-    guard claims.epoch >= policy.claims.minimumEpoch else {
+    guard policy.claims.permits(epoch: claims.epoch) else {
       throw AttestationRefusal(
-        .epoch, "announcement", "epoch \(claims.epoch), the policy asks for \(policy.claims.minimumEpoch) or later")
+        .epoch, "announcement",
+        "epoch \(claims.epoch), the policy permits \(Limits.epochsAboveMinimum) from \(policy.claims.minimumEpoch) on")
     }
   }
 

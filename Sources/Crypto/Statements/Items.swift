@@ -105,21 +105,56 @@ package struct ItemsTrailer: Sendable, Equatable {
   package let items: UInt64
   package let failedItems: UInt64
   package let tokens: UInt64
-  /// What was wrong with the job as a whole, and what to do; nil when nothing was.
+  /// What was wrong with the job as a whole, and what to do; nil when nothing was. At most ``faultBytes``.
   package let fault: String?
 
+  /// The longest fault that a writer keeps, in bytes of UTF-8.
+  package static let faultBytes = 2000
+  /// What a trailer is counted as when the file is padded: any trailer with its fault and its numbers fits.
+  package static let roomBytes: UInt64 = 4096
+
+  /// - Parameter fault: cut to ``faultBytes`` between two characters.
   package init(items: UInt64, failedItems: UInt64, tokens: UInt64, fault: String?) {
     self.items = items
     self.failedItems = failedItems
     self.tokens = tokens
-    self.fault = fault
+    self.fault = fault.map { Self.cut($0) }
   }
 
-  package func encoded() -> [UInt8] {
+  package func encoded(padding: Int? = nil) -> [UInt8] {
     CBOR.object([
       ("end", .bool(true)), ("items", .unsigned(items)), ("failed_items", .unsigned(failedItems)),
       ("tokens", .unsigned(tokens)), ("fault", fault.map { .text($0) }),
+      ("pad", padding.map { .bytes([UInt8](repeating: 0, count: $0)) }),
     ]).encoded()
+  }
+
+  /// The trailer with the padding that brings the file to a Padmé size. That size is counted from a trailer of
+  /// ``roomBytes``, so neither the presence nor the length of a fault, nor the width of a number, changes it.
+  ///
+  /// - Parameter size: bytes of the file before the trailer.
+  /// - Throws: ``WireError`` where a size leaves its type.
+  package func encoded(after size: UInt64) throws -> [UInt8] {
+    let bare = UInt64(encoded().count)
+    var total = try Padme.paddedSize(size + max(Self.roomBytes, bare + 16))
+    while true {
+      let room = total - size - bare
+      // `pad` with its head; a byte string's head is 1, 2, 3 or 5 bytes, so a few lengths cannot be made.
+      for head in [3, 5] as [UInt64] where room >= 4 + head {
+        let trailer = encoded(padding: Int(room - 4 - head))
+        if UInt64(trailer.count) == total - size { return trailer }
+      }
+      total = try Padme.paddedSize(total + 1)
+    }
+  }
+
+  private static func cut(_ text: String) -> String {
+    guard text.utf8.count > faultBytes else { return text }
+    var end = text.startIndex
+    while let next = text.unicodeScalars.index(end, offsetBy: 1, limitedBy: text.endIndex),
+      text.utf8.distance(from: text.startIndex, to: next) <= faultBytes
+    { end = next }
+    return String(text.unicodeScalars[..<end])
   }
 
   /// - Throws: ``WireError`` when `item` is no trailer.
@@ -130,8 +165,12 @@ package struct ItemsTrailer: Sendable, Equatable {
     failedItems = try fields.unsigned("failed_items", limit: items)
     tokens = try fields.unsigned("tokens")
     fault = try fields.optionalText("fault", limit: 8192)
+    _ = try fields.optionalBytes("pad", limit: Self.padBytes)
     try fields.finish()
   }
+
+  /// The longest padding that is read; that of ``Limits/itemsPerJob`` items is below it (a test holds that).
+  package static let padBytes = 8 << 20
 
   /// Whether `item` is a trailer and not a record.
   package static func isTrailer(_ item: CBOR) -> Bool {
@@ -145,8 +184,8 @@ package final class ItemsReader {
   private let source: ByteSource
   private var buffer: ArraySlice<UInt8> = []
   private var atEnd = false
-  /// No element is larger: the head holds a manifest.
-  private static let elementBytes = Limits.smallObjectBytes + (4 << 10)
+  /// No element is larger: the head holds a manifest, the trailer the padding.
+  private static let elementBytes = max(Limits.smallObjectBytes, ItemsTrailer.padBytes) + (16 << 10)
 
   /// Reads from the opened (decrypted) file.
   package init(_ source: ByteSource) { self.source = source }

@@ -108,7 +108,7 @@ package struct ModelManifestClaims: StatementClaims, Equatable {
     dimensions = try fields.unsigned("dimensions", limit: 1 << 20)
     createdMs = try fields.unsigned("created")
     files = try fields.array("files", limit: Limits.modelFiles) { try ModelFile($0) }
-    guard Set(files.map(\.objectName)).count == files.count else {
+    guard Set(files.map(\.name)).count == files.count, Set(files.map(\.objectName)).count == files.count else {
       throw WireError.malformed("model: a file stands twice")
     }
   }

@@ -195,8 +195,17 @@ package struct PolicyClaims: StatementClaims, Equatable {
     guard Set(publishers.map(\.key)).count == publishers.count else {
       throw WireError.malformed("policy: a publisher key stands twice")
     }
+    // Publishers may encrypt under their keys; whoever may encrypt under the epoch key could make seeds of his own.
+    guard !publishers.contains(where: { $0.modelKey == epochKey }) else {
+      throw WireError.malformed("policy: a publisher's model key is the epoch key")
+    }
   }
 
+  /// Whether an epoch may have this number: from the minimum, and less than ``Limits/epochsAboveMinimum`` above it, so
+  /// that a raised minimum reaches every number that any host could have picked before.
+  package func permits(epoch number: UInt64) -> Bool {
+    number >= minimumEpoch && number - minimumEpoch < Limits.epochsAboveMinimum
+  }
   /// The submitter with this key.
   package func submitter(_ key: VerifyingKey) -> PolicySubmitter? { submitters.first { $0.key == key } }
   /// The publisher with this key.

@@ -10,6 +10,15 @@ package enum JobOutcome: String, Sendable, CaseIterable {
   case failed
   /// Not permitted.
   case refused
+
+  /// The one code that the host is told with it.
+  package var code: OutwardCode {
+    switch self {
+    case .completed, .partial: .ok
+    case .failed: .failed
+    case .refused: .refused
+    }
+  }
 }
 
 /// One sealed result file as the receipt binds it.
@@ -170,8 +179,7 @@ package struct ReceiptClaims: AttestedClaims, Equatable {
     attempt = try fields.unsigned("attempt")
     key = try VerifyingKey(try fields.bytes("key", count: 32))
     guard startedMs <= endedMs else { throw WireError.malformed("receipt: ended before it started") }
-    let ok = outcome == .completed || outcome == .partial
-    guard ok == (code == .ok), !ok || job != nil else {
+    guard code == outcome.code, code != .ok || job != nil else {
       throw WireError.malformed("receipt: the outcome and the code contradict each other")
     }
   }

@@ -6,7 +6,7 @@ package struct LineSplitter: Sendable {
     /// From 1, blank lines counted.
     package let number: Int
     /// The bytes without the newline; nil when there were more than the limit.
-    package let bytes: [UInt8]?
+    package var bytes: [UInt8]?
   }
 
   private let limit: Int

@@ -14,6 +14,8 @@ package final class EmbeddingModel: Sendable {
 
   package let config: ModelConfig
   package let tokenizer: WordPieceTokenizer
+  /// Types of the weights in their file, sorted: `F32`, say.
+  package let elementTypes: [String]
 
   private let encoder: EncoderModel
   private let threads: Int
@@ -26,6 +28,8 @@ package final class EmbeddingModel: Sendable {
   package var dimensions: Int { config.hiddenSize }
   /// Tokens of one input at most, [CLS] and [SEP] included.
   package var maximumTokens: Int { config.maximumTokens }
+  /// Such as `bert`.
+  package var architecture: String { ModelConfig.architecture }
   /// The instruction set in use: `avx512`, `avx2` or `portable`. All give the same bits.
   package static var kernelName: String { String(cString: cb_kernel_name()) }
 
@@ -35,7 +39,9 @@ package final class EmbeddingModel: Sendable {
   package init(files: ModelFiles, weights: UnsafeRawBufferPointer, threads: Int = 0) throws(ModelError) {
     config = try ModelConfig(files: files)
     tokenizer = try WordPieceTokenizer(files: files, config: config)
-    encoder = EncoderModel(config: config, weights: try EncoderWeights(try WeightsFile(weights), config: config))
+    let loaded = try EncoderWeights(try WeightsFile(weights), config: config)
+    elementTypes = loaded.elementTypes
+    encoder = EncoderModel(config: config, weights: loaded)
     self.threads = threads > 0 ? threads : Threads.processors
     state = Mutex([])
   }

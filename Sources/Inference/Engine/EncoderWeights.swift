@@ -37,6 +37,8 @@ struct EncoderWeights: Sendable {
   let segments: FloatBuffer
   let embeddingNorm: LayerNorm
   let layers: [Layer]
+  /// Types that these weights have in their file, sorted.
+  let elementTypes: [String]
 
   /// Throws `ModelError` naming the tensor that is missing, of another shape or type, or not known to BERT.
   init(_ file: WeightsFile, config: ModelConfig) throws(ModelError) {
@@ -61,6 +63,7 @@ struct EncoderWeights: Sendable {
           outputNorm: try reader.norm("\(layer)output.LayerNorm")))
     }
     self.layers = layers
+    elementTypes = reader.elementTypes
   }
 }
 
@@ -79,6 +82,8 @@ private struct TensorReader {
   func floats(_ name: String, _ shape: [Int]) throws(ModelError) -> FloatBuffer {
     try file.floats(prefix + name, shape: shape)
   }
+
+  var elementTypes: [String] { EncoderTensors.types(file.header, prefix: prefix, config: config) }
 
   func norm(_ name: String) throws(ModelError) -> EncoderWeights.LayerNorm {
     .init(

@@ -25,6 +25,12 @@ enum EncoderTensors {
     return shapes
   }
 
+  /// Types of the tensors that are computed with, such as `F32`, sorted. Integer buffers such as position_ids are not
+  /// among them.
+  static func types(_ header: SafetensorsHeader, prefix: String, config: ModelConfig) -> [String] {
+    Set(shapes(config).compactMap { header[prefix + $0.name]?.type.rawValue }).sorted()
+  }
+
   /// Parts of a BERT checkpoint that an embedding does not need.
   private static let unused = ["embeddings.position_ids", "pooler.", "cls."]
 

@@ -28,6 +28,8 @@ package struct ModelConfig: Sendable, Equatable {
 
   /// The files that say all this, in clear.
   static let file = "config.json"
+  /// The `model_type` that is computed.
+  static let architecture = "bert"
   static let sentenceFile = "sentence_bert_config.json"
   static let modulesFile = "modules.json"
   static let tokenizerSettingsFile = "tokenizer_config.json"
@@ -35,7 +37,7 @@ package struct ModelConfig: Sendable, Equatable {
   /// Throws `ModelError` with the file and the member that are missing, out of bounds or not supported.
   package init(files: ModelFiles) throws(ModelError) {
     guard let config = try files.settings(Self.file) else { throw ModelError(Self.file, "is missing") }
-    try config.require("model_type", "bert")
+    try config.require("model_type", Self.architecture)
     try config.require("hidden_act", "gelu", default: "gelu")
     try config.require("position_embedding_type", "absolute", default: "absolute")
     for name in ["is_decoder", "add_cross_attention"] where try config.bool(name, default: false) {

@@ -63,8 +63,8 @@ package struct ModelFolder: Sendable {
     var parts = files.names.map { ModelDescription.Part(name: $0, role: .clear, size: files[$0]?.count ?? 0) }
     parts.append(.init(name: WeightsFile.name, role: .weights, size: size))
     return ModelDescription(
-      architecture: "bert", format: "safetensors",
-      elementTypes: Set(used.map(\.type.rawValue)).sorted(), operations: ["embed"],
+      architecture: ModelConfig.architecture, format: "safetensors",
+      elementTypes: EncoderTensors.types(header, prefix: prefix, config: config), operations: ["embed"],
       dimensions: config.hiddenSize, maximumTokens: config.maximumTokens, layers: config.layers,
       parameters: used.reduce(0) { $0 + $1.byteCount / $1.type.size },
       parts: parts.sorted { $0.name < $1.name })
