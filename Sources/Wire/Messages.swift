@@ -214,7 +214,8 @@ package enum JobReply: Sendable {
   case data([UInt8])
   /// The stream's object does not exist in the store.
   case absent
-  /// Taken. `cancel` asks the worker to stop: it ends the job with a receipt that says so.
+  /// Taken. `cancel` asks the worker to stop: it ends the attempt with the code `retry` and no receipt, since nobody
+  /// signed the wish.
   case acknowledged(cancel: Bool)
 
   package func encoded() -> CBOR {

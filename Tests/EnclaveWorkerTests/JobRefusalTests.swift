@@ -20,11 +20,11 @@ struct JobRefusalTests {
     let other = try HybridIdentity.generate().recipient
     let sealingKey = try #require(world.sealingKey)
     var bundles = [
-      [], Array("hello".utf8), try world.bundle(claims, Self.input, to: [other]),
+      [], Array("hello".utf8),
       try world.bundle(claims, Self.input, to: [sealingKey, other]),
       try world.bundle(claims, Self.input, signedBy: try .generate()),
     ]
-    for offset in [0, 30, 1500, 1650, 1700] {
+    for offset in [0, 30, 1650, 1700] {
       var flipped = good
       flipped[offset] ^= 1
       bundles.append(flipped)
@@ -37,6 +37,20 @@ struct JobRefusalTests {
       #expect(receipt.job == nil)
       #expect(receipt.bundle == SHA256.digest(of: bundle))
       #expect(seen.files.isEmpty)
+    }
+  }
+
+  @Test("A bundle that no loaded epoch opens is undecided: which epochs are loaded is the host's doing")
+  func foreign() throws {
+    let world = try TestWorld()
+    try world.start()
+    let claims = try world.manifest(for: Self.input, items: 3)
+    var altered = try world.bundle(claims, Self.input)
+    altered[1000] = altered[1000] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+    let other = try HybridIdentity.generate().recipient
+    for bundle in [try world.bundle(claims, Self.input, to: [other]), altered] {
+      let seen = try world.host(bundle).runJob()
+      #expect(seen.code == .retry && seen.receipt == nil && seen.files.isEmpty)
     }
   }
 
@@ -102,7 +116,7 @@ struct JobRefusalTests {
     #expect(try world.items(of: seen).trailer.fault != nil)
   }
 
-  @Test("Model files that are not the manifest's end as failed, whatever the host swaps")
+  @Test("Model files that are not the manifest's leave the job undecided, whatever the host swaps")
   func model() throws {
     let world = try TestWorld()
     try world.start()
@@ -122,10 +136,36 @@ struct JobRefusalTests {
       var host = world.host(bundle)
       host.objects[stream] = bytes
       let seen = try host.runJob()
-      #expect(seen.code == .failed, "\(stream) \(bytes?.count ?? -1)")
-      #expect(try seen.claims().job != nil)
+      #expect(seen.code == .retry && seen.receipt == nil, "\(stream) \(bytes?.count ?? -1)")
     }
     #expect(try world.host(bundle).runJob().code == .ok)
+  }
+
+  @Test("A model that is not what its signed manifest claims ends as failed", arguments: ["dtypes", "architecture"])
+  func lyingManifest(claim: String) throws {
+    let world = try TestWorld()
+    try world.republish { claims in
+      if claim == "dtypes" { claims.dtypes = ["BF16"] } else { claims.architecture = "roberta" }
+    }
+    world.policyClaims.dtypes = ["BF16"] + (claim == "dtypes" ? [] : ["F32"])
+    try world.start()
+    let seen = try world.host(try world.bundle(try world.manifest(for: Self.input, items: 3), Self.input)).runJob()
+    #expect(seen.code == .failed)
+    #expect(try world.items(of: seen).trailer.fault?.contains("architecture or weight types") == true)
+  }
+
+  @Test("A signed file size is refused over the limit, and waits for a machine with the memory for it")
+  func hugeFiles() throws {
+    #expect(throws: WireError.self) { try FileBuffer(count: Limits.weightBytes + 1, availableBytes: .max) }
+    for (size, available) in [(Limits.weightBytes, 1 << 30), (1 << 20, 1 << 20), (1, 0)] as [(UInt64, UInt64)] {
+      let fault = #expect(throws: WorkerFault.self) { try FileBuffer(count: size, availableBytes: available) }
+      #expect(fault?.code == .retry)
+    }
+    let buffer = try FileBuffer(count: 3, availableBytes: try AvailableMemory.bytes())
+    try buffer.append([1, 2])
+    #expect(throws: WireError.self) { try buffer.append([3, 4]) }
+    try buffer.append([3])
+    #expect(buffer.isFull && buffer.withBytes { Array($0) } == [1, 2, 3])
   }
 
   @Test("A cached model is authorised anew: a policy that drops its publisher or submitter's right stops the next job")

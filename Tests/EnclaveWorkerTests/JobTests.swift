@@ -92,7 +92,7 @@ struct JobTests {
     #expect(try seen.claims().outcome == .failed)
   }
 
-  @Test("A cancel ends the job with a receipt, and the sealed detail says so")
+  @Test("A cancel, which nobody signed, ends the attempt undecided: retry, no receipt, and the job can run again")
   func cancelled() throws {
     let world = try TestWorld()
     try world.start()
@@ -100,9 +100,10 @@ struct JobTests {
     var host = world.host(try world.bundle(try world.manifest(for: input, items: 300), input))
     host.cancelAfter = 1
     let seen = try host.runJob()
-    #expect(seen.code == .failed)
-    #expect(try world.items(of: seen).trailer.fault == "cancelled")
-    #expect(try seen.claims().job?.items == 64)
+    #expect(seen.code == .retry && seen.receipt == nil)
+    #expect(seen.progress == [64])
+    host.cancelAfter = nil
+    #expect(try host.runJob().code == .ok)
   }
 
   @Test("A host that leaves during a job costs that job alone")
@@ -129,19 +130,80 @@ struct JobTests {
     #expect(seen.receipt == nil)
   }
 
-  @Test("KMS's throttling leaves the job undecided; its denial refuses the job with a receipt")
+  @Test("What KMS says of a model's key leaves the job undecided: credentials and blob are the host's choice")
   func keyService() throws {
     let world = try TestWorld()
     try world.start()
     let input = TestWorld.lines(1)
     let host = world.host(try world.bundle(try world.manifest(for: input, items: 1), input))
-    world.kms.misbehave(.error("ThrottlingException", status: 400))
+    for name in ["ThrottlingException", "AccessDeniedException", "InvalidCiphertextException"] {
+      world.kms.misbehave(.error(name, status: 400))
+      let seen = try host.runJob()
+      #expect(seen.code == .retry && seen.receipt == nil, "\(name)")
+    }
+    world.kms.misbehave(.wrongKeyID)
     #expect(try host.runJob().receipt == nil)
-    world.kms.misbehave(.error("AccessDeniedException", status: 400))
-    let seen = try host.runJob()
-    #expect(seen.code == .refused)
-    #expect(try world.items(of: seen).trailer.fault?.contains("AccessDenied") == true)
     world.kms.misbehave(nil)
     #expect(try host.runJob().code == .ok)
+  }
+
+  @Test("A host that withholds a piece of the bundle and streams it afterwards gets no receipt", arguments: [1, 2, 3])
+  func withheldBundle(pull: Int) throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(10)
+    var host = world.host(try world.bundle(try world.manifest(for: input, items: 10), input))
+    host.pieceBytes = 1000
+    host.absentAt = (.bundle, pull)
+    let seen = try host.runJob()
+    #expect(seen.code == .retry && seen.receipt == nil)
+    #expect(seen.pulled.count { $0 == .bundle } == pull, "after the lie nothing more is asked for")
+  }
+
+  @Test("A job is not begun while the system clock and the module's differ by more than five minutes")
+  func clock() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(1)
+    let host = world.host(try world.bundle(try world.manifest(for: input, items: 1), input))
+    #expect(try host.runJob().code == .ok, "the model is cached now: KMS, which compares too, is not asked again")
+    for shift in [-310_000, 310_000] as [Int64] {
+      world.module.shiftClock(byMs: shift)
+      let seen = try host.runJob()
+      #expect(seen.code == .retry && seen.receipt == nil && seen.pulled.isEmpty, "\(shift)")
+    }
+    world.module.shiftClock(byMs: 290_000)
+    #expect(try host.runJob().code == .ok)
+  }
+
+  @Test("The size of items.cbor is a Padmé size of at least 4 KiB, and says nothing of the fault")
+  func itemsSize() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(3)
+    func size(_ change: (inout JobManifestClaims) -> Void) throws -> (Int, String?) {
+      var claims = try world.manifest(for: input, items: 3)
+      change(&claims)
+      let seen = try world.host(try world.bundle(claims, input)).runJob()
+      return (try world.open(.items, of: seen).count, try world.items(of: seen).trailer.fault)
+    }
+    let (completed, none) = try size { _ in }
+    #expect(none == nil && completed >= 4096)
+    #expect(UInt64(completed) == (try Padme.paddedSize(UInt64(completed))))
+    let (short, shortFault) = try size { $0.operation = "embeds" }
+    let (long, longFault) = try size { $0.notAfterMs = TestWorld.now - 1 }
+    #expect(shortFault != nil && longFault != nil && shortFault != longFault)
+    #expect(short == long)
+  }
+
+  @Test("Lines are wiped where they stand, not in a copy")
+  func wiped() throws {
+    var splitter = LineSplitter()
+    var lines = splitter.feed(Array("{\"id\":\"a\",\"text\":\"b\"}\n{}\n".utf8)).map { InputLine(index: 0, line: $0) }
+    func place(_ index: Int) -> UnsafeRawPointer? { lines[index].line.bytes?.withUnsafeBytes { $0.baseAddress } }
+    let places = [place(0), place(1)]
+    InputLine.wipe(&lines)
+    #expect([place(0), place(1)] == places)
+    #expect(lines.allSatisfy { $0.line.bytes?.allSatisfy { $0 == 0 } == true })
   }
 }

@@ -28,6 +28,40 @@ struct ServiceTests {
     #expect(try world.configure() == .refused, "no full ARN")
   }
 
+  @Test("Outside of development a relay is a vsock address", arguments: Image.EvidenceClass.allCases)
+  func relay(evidenceClass: Image.EvidenceClass) throws {
+    let world = try TestWorld()
+    let policy = try Signed.sign(world.policyClaims, with: world.officer).bytes
+    func install(_ relay: Endpoint) throws {
+      let configuration = WorkerConfiguration(
+        policy: policy, relay: relay, accessKeyID: "AKID", secretAccessKey: [1], sessionToken: nil)
+      _ = try SettingsStore().install(
+        configuration, policyKey: world.officer.verifyingKey, evidenceClass: evidenceClass, atMs: TestWorld.now)
+    }
+    try install(.vsock(cid: 3, port: 8000))
+    if evidenceClass == .development {
+      try install(.unix("/run/relay.sock"))
+    } else {
+      #expect(throws: WorkerFault.self) { try install(.unix("/run/relay.sock")) }
+    }
+  }
+
+  @Test("A host cannot number an epoch beyond the reach of a later minimum")
+  func farEpochs() throws {
+    let world = try TestWorld()
+    try world.start()
+    let host = TestHost(worker: world.worker)
+    let last = world.policyClaims.minimumEpoch + Limits.epochsAboveMinimum - 1
+    for number in [last + 1, UInt64(Int64.max)] { #expect(try host.ask(.createEpoch(number)).code == .refused) }
+    let made = try host.ask(.createEpoch(last))
+    #expect(made.code == .ok)
+    world.policyClaims.version = 6
+    world.policyClaims.minimumEpoch = 0
+    #expect(try world.configure() == .ok)
+    let load = Activity.loadEpoch(seed: try #require(made.seed), announcement: try #require(made.statement))
+    #expect(try host.ask(load).code == .refused)
+  }
+
   @Test("An announcement names the key made in that very step, for no longer than the policy allows, and is attested")
   func announcement() throws {
     let world = try TestWorld()
@@ -108,6 +142,8 @@ struct ServiceTests {
   @Test("Bundles of an epoch past its end and grace are refused, by the module's clock")
   func endedEpoch() throws {
     let world = try TestWorld()
+    // Short, so that they end within what the two clocks may differ.
+    (world.policyClaims.epochValidityMs, world.policyClaims.epochGraceMs) = (100_000, 60_000)
     try world.start()
     let input = TestWorld.lines(1)
     var claims = try world.manifest(for: input, items: 1)

@@ -26,6 +26,8 @@ struct TestHost {
   var pieceBytes = Limits.chunkBytes
   /// Acknowledgements after which the cancel flag is set.
   var cancelAfter: Int?
+  /// Pulls of this stream that are answered with "absent", by their number from 1.
+  var absentAt: (stream: JobStream, pull: Int)?
   /// Requests after which the host goes away.
   var leaveAfter: Int?
 
@@ -52,7 +54,9 @@ struct TestHost {
       switch try JobRequest(frame) {
       case .pull(let stream):
         seen.pulled.append(stream)
-        guard let object = objects[stream] else {
+        let pull = seen.pulled.count { $0 == stream }
+        let isWithheld = absentAt.map { $0.stream == stream && $0.pull == pull } ?? false
+        guard let object = objects[stream], !isWithheld else {
           try near.send(JobReply.absent.encoded())
           continue
         }

@@ -54,7 +54,25 @@ final class TestWorld {
 
   deinit { kms.stop() }
 
-  private static func publish(by publisher: SigningKey) throws -> Signed<ModelManifestClaims> {
+  /// Publishes the same files under other claims, which the policy allows to the submitter.
+  func republish(_ change: (inout ModelManifestClaims) -> Void) throws {
+    let files = model
+    let manifest = try Self.publish(by: publisher, change)
+    for (stream, bytes) in files {
+      guard case .model(_, let name) = stream else { continue }
+      model[.model(manifest.digest, name: name)] = bytes
+    }
+    modelDigest = manifest.digest
+    model[.model(modelDigest, name: "manifest.cose")] = manifest.bytes
+    model[.model(modelDigest, name: "model.safetensors.age")] = try sealWeights(TestModel.weights())
+    policyClaims.submitters = [
+      PolicySubmitter(name: "s", key: submitter.verifyingKey, operations: ["embed"], models: [modelDigest])
+    ]
+  }
+
+  private static func publish(
+    by publisher: SigningKey, _ change: (inout ModelManifestClaims) -> Void = { _ in }
+  ) throws -> Signed<ModelManifestClaims> {
     let weights = try TestModel.weights()
     var files = TestModel.clear.map {
       ModelFile(name: $0.key, size: UInt64($0.value.count), sha256: SHA256.digest(of: $0.value), isSealed: false)
@@ -62,10 +80,11 @@ final class TestWorld {
     files.append(
       ModelFile(
         name: "model.safetensors", size: UInt64(weights.count), sha256: SHA256.digest(of: weights), isSealed: true))
-    return try Signed.sign(
-      ModelManifestClaims(
-        name: "tiny", architecture: "bert", format: "safetensors", dtypes: ["F32"], operations: ["embed"],
-        maximumTokens: 24, dimensions: 32, createdMs: now, files: files), with: publisher)
+    var claims = ModelManifestClaims(
+      name: "tiny", architecture: "bert", format: "safetensors", dtypes: ["F32"], operations: ["embed"],
+      maximumTokens: 24, dimensions: 32, createdMs: now, files: files)
+    change(&claims)
+    return try Signed.sign(claims, with: publisher)
   }
 
   func sealWeights(_ weights: [UInt8]) throws -> [UInt8] {

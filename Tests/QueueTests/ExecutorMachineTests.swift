@@ -114,15 +114,21 @@ struct ExecutorMachineTests {
     #expect(trace(try lease(), toCommitting + [.leaseLost, .commitWritten]).suffix(2) == ["abandon", "-"])
   }
 
-  @Test("A cancel is handed to the worker, whose receipt ends the job")
+  @Test("A cancel is handed to the worker, which stops without a receipt: the job is cancelled, not tried again")
   func runningCancel() throws {
     let actions = trace(
       try lease(),
       toServing + [
         .cancelRequested, .requestReceived(.progress(done: 1)), .replied, .requestReceived(.write(.errors, [])),
-        .replied, .requestReceived(.end(.failed, receipt: [1])),
+        .replied, .requestReceived(.end(.retry, receipt: nil)), .recorded,
       ])
-    #expect(actions.suffix(6) == ["-", "ack cancel", "read", "append errors.jsonl cancel", "read", "store"])
+    #expect(actions.suffix(7) == ["-", "ack cancel", "read", "append errors.jsonl cancel", "read", "cancel", "-"])
+  }
+
+  @Test("A receipt that comes in spite of a cancel ends the job")
+  func lateCancel() throws {
+    let actions = trace(try lease(), toServing + [.cancelRequested, .requestReceived(.end(.ok, receipt: [1]))])
+    #expect(actions.suffix(2) == ["-", "store"])
   }
 
   @Test("Once the last action is under way only its record counts")

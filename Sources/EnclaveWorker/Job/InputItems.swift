@@ -7,7 +7,16 @@ import Wire
 struct InputLine {
   /// Position among the items, from 0.
   let index: Int
-  let line: LineSplitter.Line
+  var line: LineSplitter.Line
+
+  /// Wipes the lines' bytes, of which this array must be the last holder.
+  static func wipe(_ lines: inout [InputLine]) {
+    for place in lines.indices {
+      guard var bytes = lines[place].line.bytes.take() else { continue }
+      SecretBytes.wipe(&bytes)
+      lines[place].line.bytes = bytes
+    }
+  }
 }
 
 /// The input, cut into windows of items; memory is one window and one piece of the bundle.
@@ -21,7 +30,7 @@ final class InputItems {
   private let claims: JobManifestClaims
   private var hasher = SHA256()
   private var splitter = LineSplitter(limit: Limits.inputLineBytes)
-  private var pending: ArraySlice<InputLine> = []
+  private var pending: [InputLine] = []
   private var pendingBytes = 0
   private var count = 0
   private var hasEnded = false
@@ -48,7 +57,8 @@ final class InputItems {
     }
     guard !pending.isEmpty else { return nil }
     let window = Array(pending.prefix(Self.windowItems))
-    pending = pending.dropFirst(window.count)
+    // Removed, not skipped: the window must be the only holder of its lines, or wiping them would wipe a copy.
+    pending.removeFirst(window.count)
     for item in window { pendingBytes -= item.line.bytes?.count ?? 0 }
     return window
   }

@@ -4,8 +4,6 @@ import Wire
 /// The host's side of one job: it answers what it is asked, and nothing that it says is trusted.
 final class JobLink {
   private let channel: Channel
-  /// The host has passed on a wish to stop. Unsigned, so it ends this attempt and no more.
-  private(set) var isCancelled = false
 
   init(_ channel: Channel) { self.channel = channel }
 
@@ -21,9 +19,11 @@ final class JobLink {
   }
 
   /// Appends at most ``Limits/chunkBytes`` sealed bytes to a result file.
+  ///
+  /// - Throws: ``HostLost``; ``WorkerFault`` with `retry` where the host passes on a wish to stop.
   func write(_ file: ResultFile, _ bytes: [UInt8]) throws { try acknowledge(.write(file, bytes)) }
 
-  /// Says how far the job is; also the heartbeat.
+  /// Says how far the job is; also the heartbeat. Throws as ``write(_:_:)`` does.
   func progress(done: UInt64) throws { try acknowledge(.progress(done: done)) }
 
   /// The last message; nothing depends on the host's answer.
@@ -35,7 +35,8 @@ final class JobLink {
     guard case .acknowledged(let cancel) = try exchange(request) else {
       throw HostLost(reason: WireError.malformed("data where an acknowledgement was due"))
     }
-    if cancel { isCancelled = true }
+    // Nobody signed it, so it ends this attempt and decides nothing: no receipt speaks of it.
+    if cancel { throw WorkerFault.retry("the host cancels the attempt") }
   }
 
   private func exchange(_ request: JobRequest) throws -> JobReply {
@@ -63,10 +64,11 @@ final class HostStream: ByteSource {
     self.link = link
   }
 
-  /// - Throws: ``HostLost``; ``WorkerFault`` with `failed` where the host has no such object.
+  /// - Throws: ``HostLost``; ``WorkerFault`` with `retry` where the host has no such object: what is missing today may
+  ///   be there tomorrow, and an absence proves nothing about the job.
   func read(upTo count: Int) throws -> [UInt8] {
     if piece.isEmpty, !hasEnded {
-      guard let next = try link.pull(stream) else { throw WorkerFault.failed("the host does not have the object") }
+      guard let next = try link.pull(stream) else { throw WorkerFault.retry("the host does not have the object") }
       hasEnded = next.isEmpty
       piece = next[...]
     }

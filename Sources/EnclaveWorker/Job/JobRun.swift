@@ -18,6 +18,7 @@ struct JobRun {
   /// - Throws: ``WorkerFault`` with `retry`, ``SecurityModuleError``, ``HostLost``: there is no receipt then.
   func run() throws {
     let startedMs = try enclave.milliseconds()
+    if let reason = SystemClock.disagreement(withModuleMs: startedMs) { throw WorkerFault.retry(reason) }
     let sealed = SealedBundle(from: link)
     var verdict: Verdict
     do {
@@ -43,10 +44,11 @@ struct JobRun {
       defer { model.embedding.wipe() }
       let computer = ItemComputer(model: model, claims: order.manifest.claims)
       let items = InputItems(bundle, order.manifest.claims)
-      while let window = try items.next() {
-        try results.append(computer.compute(window))
+      while var window = try items.next() {
+        var computed = computer.compute(window)
+        InputLine.wipe(&window)
+        try results.append(&computed)
         try link.progress(done: results.count)
-        if link.isCancelled { throw WorkerFault.failed("cancelled") }
       }
       try items.finish()
     } catch let error as WorkerFault where error.code != .retry {
@@ -67,17 +69,17 @@ struct JobRun {
 /// How a job ended, as its receipt says it.
 struct Verdict {
   let outcome: JobOutcome
-  let code: OutwardCode
+  var code: OutwardCode { outcome.code }
   /// Nil where the manifest did not verify.
   let job: ReceiptJob?
 
   init(fault: WorkerFault?, job: ReceiptJob?) {
     self.job = job
     switch (fault?.code, job) {
-    case (.refused, _): (outcome, code) = (.refused, .refused)
-    case (nil, let job?) where job.failedItems == 0: (outcome, code) = (.completed, .ok)
-    case (nil, let job?) where job.failedItems < job.items: (outcome, code) = (.partial, .ok)
-    default: (outcome, code) = (.failed, .failed)
+    case (.refused, _): outcome = .refused
+    case (nil, let job?) where job.failedItems == 0: outcome = .completed
+    case (nil, let job?) where job.failedItems < job.items: outcome = .partial
+    default: outcome = .failed
     }
   }
 }

@@ -18,14 +18,14 @@ final class OpenedBundle {
 
   /// Opens the header, then reads as far as the input.
   ///
-  /// - Throws: ``WorkerFault`` with `refused` for a bundle to another key or of another form, with `retry` where this
-  ///   worker holds no key at all.
+  /// - Throws: ``WorkerFault`` with `refused` for a bundle of another form, with `retry` where no key that this worker
+  ///   holds opens it: which epochs are loaded is the host's doing, and decides nothing about a job.
   init(_ sealed: SealedBundle, epochs: [Epoch]) throws {
     guard !epochs.isEmpty else { throw WorkerFault.retry("no epoch is loaded") }
     let matched = MatchedEpoch()
     let identities = epochs.map { EpochIdentity(epoch: $0, matched: matched) }
     (plaintext, manifest, inputBytes) = try WorkerFault.refusing("bundle") {
-      let plaintext = try AgeDecryptor(identities: identities, from: sealed, role: .bundle)
+      let plaintext = try Self.opened(sealed, identities)
       let length = Self.number(try plaintext.readExactly(4, "bundle: manifest length"))
       guard length <= UInt64(Limits.smallObjectBytes) else {
         throw WireError.tooLarge("bundle: manifest", limit: Limits.smallObjectBytes)
@@ -38,6 +38,14 @@ final class OpenedBundle {
     guard let epoch = matched.epoch else { throw WorkerFault.refused("bundle: no sealing key") }
     self.epoch = epoch
     inputLeft = inputBytes
+  }
+
+  private static func opened(_ sealed: SealedBundle, _ identities: [EpochIdentity]) throws -> AgeDecryptor {
+    do {
+      return try AgeDecryptor(identities: identities, from: sealed, role: .bundle)
+    } catch let error as AgeError where error.kind == .noMatch {
+      throw WorkerFault.retry("no epoch that is loaded opens the bundle")
+    }
   }
 
   /// The next bytes of the input; empty at its end.

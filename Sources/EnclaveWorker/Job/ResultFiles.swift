@@ -8,6 +8,8 @@ final class ResultFiles {
   private let errors: PaddedLines
   private let items: SealedResult
   private let order: JobOrder
+  /// Bytes of `items.cbor` so far.
+  private var itemsSize: UInt64 = 0
   private var tree = MerkleTree()
   private var tokens: UInt64 = 0
 
@@ -22,35 +24,41 @@ final class ResultFiles {
     output = PaddedLines(try SealedResult(.output, order.recipients, link))
     errors = PaddedLines(try SealedResult(.errors, order.recipients, link))
     items = try SealedResult(.items, order.recipients, link)
-    try items.write(ItemsHead(salt: order.manifest.claims.salt, manifest: order.manifest.bytes).encoded())
+    try writeItem(ItemsHead(salt: order.manifest.claims.salt, manifest: order.manifest.bytes).encoded())
   }
 
-  /// Appends the results of one window, in input order; wipes their lines.
-  func append(_ results: [ItemResult]) throws {
-    for var result in results {
+  /// Appends the results of one window, in input order; wipes their lines in place.
+  func append(_ results: inout [ItemResult]) throws {
+    for place in results.indices {
+      let (input, line) = (results[place].input, SHA256.digest(of: results[place].line))
+      let (status, tokens) = (results[place].status, results[place].tokens)
       let record = ItemRecord(
-        index: count, status: result.status, input: result.input, output: SHA256.digest(of: result.line),
-        tokens: result.tokens, truncated: result.truncated)
-      try (result.status == .ok ? output : errors).append(&result.line)
-      try items.write(record.encoded())
+        index: count, status: status, input: input, output: line, tokens: tokens, truncated: results[place].truncated)
+      try (status == .ok ? output : errors).append(&results[place].line)
+      try writeItem(record.encoded())
       let claims = order.manifest.claims
       tree.append(record.leaf(count: claims.inputItems, manifestSalt: claims.salt))
       count += 1
-      tokens += result.tokens
-      if result.status == .failed { failedCount += 1 }
+      self.tokens += tokens
+      if status == .failed { failedCount += 1 }
     }
   }
 
   /// Writes the trailer, ends the files, and says what the receipt binds.
   func finish(fault: String?) throws -> ReceiptJob {
-    let detail = fault.map { String($0.prefix(2000)) }
-    try items.write(ItemsTrailer(items: count, failedItems: failedCount, tokens: tokens, fault: detail).encoded())
+    let trailer = ItemsTrailer(items: count, failedItems: failedCount, tokens: tokens, fault: fault)
+    try writeItem(trailer.encoded(after: itemsSize))
     let files = [try output.finish(), try errors.finish(), try items.finish()]
     let claims = order.manifest.claims
     return ReceiptJob(
       manifest: order.manifest.digest, model: claims.model, submitter: order.manifest.signer.digest,
       stream: claims.stream.id, sequence: claims.stream.sequence, previous: claims.stream.previous, files: files,
       merkleRoot: tree.root, items: count, failedItems: failedCount, precision: claims.precision)
+  }
+
+  private func writeItem(_ element: [UInt8]) throws {
+    try items.write(element)
+    itemsSize += UInt64(element.count)
   }
 }
 

@@ -1,4 +1,3 @@
-import CPlatform
 import SealedCrypto
 import Wire
 
@@ -23,9 +22,6 @@ struct KMSDataKey: Sendable {
 final class KMSClient: Sendable {
   private let module: any SecurityModule
   private let transport: KMSTransport
-
-  /// The largest difference between the system clock, by which certificates are judged, and the security module's.
-  private static let clockToleranceMilliseconds: Int64 = 5 * 60 * 1000
 
   /// - Throws: ``ImageError`` when `rootsPEM` holds no certificate.
   init(module: any SecurityModule, rootsPEM: [UInt8], deadlineMilliseconds: Int64 = 15_000) throws {
@@ -61,7 +57,7 @@ final class KMSClient: Sendable {
     let recipientKey = try KMSRecipientKey()
     let document = try module.attest(publicKey: recipientKey.subjectPublicKeyInfo)
     let now = try type(of: module).timestamp(of: document)
-    try Self.checkClock(now)
+    if let reason = SystemClock.disagreement(withModuleMs: now) { throw KMSFault.retryable(reason) }
     let body = try request(KMSRecipient(attestationDocument: document)).encoded()
     let host = key.serverName(fips: access.useFIPSEndpoint)
     let headers = [("Content-Type", KMSAction.contentType), ("X-Amz-Target", action.target)]
@@ -104,12 +100,5 @@ final class KMSClient: Sendable {
       }
     }
     do { return try KMSResponse(json: response.body) } catch { throw KMSFault.badReply("\(error)") }
-  }
-
-  private static func checkClock(_ moduleMilliseconds: UInt64) throws {
-    let difference = cplatform_now_ms() - Int64(clamping: moduleMilliseconds)
-    guard abs(difference) <= clockToleranceMilliseconds else {
-      throw KMSFault.retryable("the system clock differs from the security module's by \(abs(difference) / 1000) s")
-    }
   }
 }

@@ -20,9 +20,9 @@ final class Epoch: Sendable {
   /// SHA-256 of the public key: what manifests name.
   var keyDigest: ContentDigest { SHA256.digest(of: identity.recipient.publicKey) }
 
-  /// Why bundles of this epoch are not opened, if so: below the policy's minimum, or past its end and the grace.
+  /// Why bundles of this epoch are not opened, if so: a number outside the policy's, or past its end and the grace.
   func refusal(under policy: PolicyClaims, atMs now: UInt64) -> String? {
-    if number < policy.minimumEpoch { return "epoch \(number) is below the policy's minimum" }
+    guard policy.permits(epoch: number) else { return "epoch \(number) is not one that the policy permits" }
     let (end, overflow) = notAfterMs.addingReportingOverflow(policy.epochGraceMs)
     return overflow || now <= end ? nil : "epoch \(number) has ended"
   }
@@ -52,7 +52,7 @@ final class Epochs: Sendable {
     announcement: [UInt8], seed: [UInt8]
   ) {
     let policy = settings.policy.claims
-    guard number >= policy.minimumEpoch else { throw WorkerFault.refused("epoch below the policy's minimum") }
+    guard policy.permits(epoch: number) else { throw WorkerFault.refused("not an epoch that the policy permits") }
     try makeRoom(under: policy, atMs: try enclave.milliseconds())
 
     let identity = try HybridIdentity.generate()
@@ -85,6 +85,7 @@ final class Epochs: Sendable {
     let claims = try WorkerFault.refusing("announcement") {
       try UnverifiedStatement<AnnouncementClaims>(announcement).signedByItsOwnKey().signed.claims
     }
+    guard policy.permits(epoch: claims.epoch) else { throw WorkerFault.refused("not an epoch that the policy permits") }
     guard claims.kmsKey == policy.epochKey else { throw WorkerFault.refused("another KMS key than the policy's") }
     let now = try enclave.milliseconds()
     try makeRoom(under: policy, atMs: now)

@@ -1,10 +1,13 @@
-import CPlatform
 import Crypto
 import Inference
 import SealedCrypto
 import Wire
 
 /// Brings one model into memory: the manifest first, then exactly the files that it lists.
+///
+/// Until a file has the digest that the publisher signed, its bytes are only what the host gave: whatever is wrong with
+/// them (absent, swapped, altered, sealed to a key that KMS does not release to the host's credentials) decides nothing
+/// about the job, and the answer is `retry`. From there on the signed bytes decide.
 struct ModelLoader {
   let settings: Settings
   let enclave: Enclave
@@ -16,12 +19,12 @@ struct ModelLoader {
   /// - Throws: ``WorkerFault``, ``HostLost``.
   func load(for order: JobOrder) throws -> LoadedModel {
     let digest = order.manifest.claims.model
-    let bytes = try WorkerFault.failing("model manifest") {
+    let bytes = try WorkerFault.retrying("model manifest") {
       try HostStream(.model(digest, name: "manifest.cose"), from: link)
         .readAll(limit: Limits.smallObjectBytes, "model manifest")
     }
     guard SHA256.digest(of: bytes) == digest else {
-      throw WorkerFault.failed("the host gave another model manifest than the one asked for")
+      throw WorkerFault.retry("the host gave another model manifest than the one asked for")
     }
     let permit = try ModelPermit(manifest: bytes, for: order, under: settings.policy.claims)
     return try WorkerFault.failing("model") { try load(permit) }
@@ -42,18 +45,31 @@ struct ModelLoader {
     }
     let weights = try read(weightsFile, of: permit)
     let embedding = try weights.withBytes { try EmbeddingModel(files: ModelFiles(small), weights: $0) }
+    try Self.check(embedding, against: claims)
+    return LoadedModel(manifest: permit.manifest, embedding: embedding)
+  }
+
+  /// Holds the model itself to what the manifest claims of it: the policy was applied to the claims alone.
+  private static func check(_ embedding: EmbeddingModel, against claims: ModelManifestClaims) throws {
     guard UInt64(embedding.dimensions) == claims.dimensions, UInt64(embedding.maximumTokens) == claims.maximumTokens
     else {
       throw WorkerFault.failed("dimensions or maximum tokens are not the manifest's")
     }
-    return LoadedModel(manifest: permit.manifest, embedding: embedding)
+    guard embedding.architecture == claims.architecture, Set(embedding.elementTypes).isSubset(of: claims.dtypes) else {
+      throw WorkerFault.failed("architecture or weight types are not the manifest's")
+    }
   }
 
   /// One file, whole: its size and digest are the manifest's before anybody reads it.
   private func read(_ file: ModelFile, of permit: ModelPermit) throws -> FileBuffer {
+    let buffer = try FileBuffer(count: file.size, availableBytes: AvailableMemory.bytes())
+    try WorkerFault.retrying(file.name) { try fill(buffer, with: file, of: permit) }
+    return buffer
+  }
+
+  private func fill(_ buffer: FileBuffer, with file: ModelFile, of permit: ModelPermit) throws {
     let object = HostStream(.model(permit.manifest.digest, name: file.objectName), from: link)
     let source: any ByteSource = file.isSealed ? try open(object, of: permit) : object
-    let buffer = try FileBuffer(count: file.size)
     var hasher = SHA256()
     while true {
       var piece = try source.read(upTo: Limits.chunkBytes)
@@ -63,49 +79,21 @@ struct ModelLoader {
       try buffer.append(piece)
     }
     guard buffer.isFull, hasher.value() == file.sha256 else {
-      throw WorkerFault.failed("\(file.name) is not the manifest's")
+      throw WorkerFault.retry("\(file.name) is not the manifest's")
     }
-    return buffer
   }
 
   private func open(_ object: HostStream, of permit: ModelPermit) throws -> AgeDecryptor {
     let keyARN = try KMSKeyARN(permit.publisher.modelKey)
     let identity = KMSStanzaIdentity(expectedKeyARN: keyARN.text) { blob in
-      try enclave.kms.decrypt(
-        blob, under: keyARN, context: .model(manifest: permit.manifest.digest), access: settings.access)
+      do {
+        return try enclave.kms.decrypt(
+          blob, under: keyARN, context: .model(manifest: permit.manifest.digest), access: settings.access)
+      } catch let fault as KMSFault {
+        // The host chose the credentials and the blob: a denial or a rejection may be their fault alone.
+        throw WorkerFault.retry("\(fault)")
+      }
     }
     return try AgeDecryptor(identities: [identity], from: object, role: .modelFile)
-  }
-}
-
-/// A file's bytes, allocated once at the size that its signed manifest says, wiped when freed.
-private final class FileBuffer {
-  private let memory: UnsafeMutableRawBufferPointer
-  private var filled = 0
-
-  init(count: UInt64) throws {
-    guard count <= Limits.weightBytes, let count = Int(exactly: count) else {
-      throw WireError.malformed("a file size over the limit")
-    }
-    memory = .allocate(byteCount: max(count, 1), alignment: 64)
-    size = count
-  }
-
-  private let size: Int
-  var isFull: Bool { filled == size }
-
-  func append(_ bytes: [UInt8]) throws {
-    guard bytes.count <= size - filled else { throw WireError.malformed("a file longer than its manifest says") }
-    UnsafeMutableRawBufferPointer(rebasing: memory[filled..<filled + bytes.count]).copyBytes(from: bytes)
-    filled += bytes.count
-  }
-
-  func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-    try body(UnsafeRawBufferPointer(rebasing: memory[..<filled]))
-  }
-
-  deinit {
-    cplatform_wipe(memory.baseAddress, memory.count)
-    memory.deallocate()
   }
 }

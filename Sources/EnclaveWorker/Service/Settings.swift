@@ -26,10 +26,17 @@ final class SettingsStore: Sendable {
   /// Verifies the policy under the image's key and takes over relay and credentials.
   ///
   /// Refused: another signer, a passed end, a version below one seen in this boot, the same version with other bytes
-  /// (a fork), KMS keys that are no full ARNs.
+  /// (a fork), KMS keys that are no full ARNs, and outside of development a relay that is no vsock address: an enclave
+  /// has no other way out.
   ///
   /// - Throws: ``WorkerFault``.
-  func install(_ configuration: WorkerConfiguration, policyKey: VerifyingKey, atMs now: UInt64) throws -> Settings {
+  func install(
+    _ configuration: WorkerConfiguration, policyKey: VerifyingKey, evidenceClass: Image.EvidenceClass,
+    atMs now: UInt64
+  ) throws -> Settings {
+    if case .unix = configuration.relay, evidenceClass != .development {
+      throw WorkerFault.refused("a relay at a Unix path")
+    }
     let settings = try WorkerFault.refusing("policy") {
       let policy = try UnverifiedStatement<PolicyClaims>(configuration.policy).verified(by: policyKey)
       guard now <= policy.claims.notAfterMs else { throw WorkerFault.refused("the policy has ended") }

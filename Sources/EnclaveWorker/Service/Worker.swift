@@ -19,7 +19,7 @@ final class Worker: Sendable {
       guard let frame = try channel.receive() else { return }
       switch try Activity(frame) {
       case .runJob(let attempt):
-        runJob(attempt, over: channel)
+        try runJob(attempt, over: channel)
         // The host's answer to the last message: waited for, so that nothing of ours is cut off, and not looked at.
         _ = try? channel.receive()
       case let activity: try channel.send(answer(activity).encoded())
@@ -45,7 +45,8 @@ final class Worker: Sendable {
     let now = try enclave.milliseconds()
     switch activity {
     case .configure(let configuration):
-      let installed = try settings.install(configuration, policyKey: enclave.policyKey, atMs: now)
+      let installed = try settings.install(
+        configuration, policyKey: enclave.policyKey, evidenceClass: enclave.evidenceClass, atMs: now)
       epochs.prune(under: installed.policy.claims, atMs: now)
       Log.note(.configured)
       return WorkerReply(.ok)
@@ -72,27 +73,25 @@ final class Worker: Sendable {
   }
 
   /// One job, alone: computing never mixes jobs.
-  private func runJob(_ attempt: UInt64, over channel: Channel) {
+  ///
+  /// - Throws: ``HostLost`` where the host is gone or broke the frames' protocol: then it is owed no last message.
+  private func runJob(_ attempt: UInt64, over channel: Channel) throws {
     let link = JobLink(channel)
     do {
-      do {
-        guard gate.enter() else { throw WorkerFault.retry("another job is running") }
-        defer { gate.leave() }
-        Log.note(.jobStarted)
-        let current = try settings.inForce(atMs: try enclave.milliseconds())
-        try JobRun(
-          enclave: enclave, settings: current, epochs: epochs, models: models, link: link, attempt: attempt
-        ).run()
-        Log.note(.jobEnded)
-      } catch let error as HostLost {
-        throw error
-      } catch {
-        // Nothing was decided: no receipt.
-        Log.note(.jobInterrupted)
-        try link.end(.retry, receipt: nil)
-      }
+      guard gate.enter() else { throw WorkerFault.retry("another job is running") }
+      defer { gate.leave() }
+      Log.note(.jobStarted)
+      let current = try settings.inForce(atMs: try enclave.milliseconds())
+      try JobRun(
+        enclave: enclave, settings: current, epochs: epochs, models: models, link: link, attempt: attempt
+      ).run()
+      Log.note(.jobEnded)
+    } catch let error as HostLost {
+      throw error
     } catch {
-      Log.note(.hostLost)
+      // Nothing was decided: no receipt.
+      Log.note(.jobInterrupted)
+      try link.end(.retry, receipt: nil)
     }
   }
 }

@@ -29,6 +29,11 @@ struct WorkerFault: Error, Equatable {
     try mapping({ .failed("\(what): \($0)") }, body)
   }
 
+  /// Runs `body`; whatever it throws, other than a fault or a lost host, leaves the matter undecided.
+  static func retrying<Result>(_ what: String, _ body: () throws -> Result) throws -> Result {
+    try mapping({ .retry("\(what): \($0)") }, body)
+  }
+
   private static func mapping<Result>(_ fault: (any Error) -> WorkerFault, _ body: () throws -> Result) throws -> Result
   {
     do {

@@ -13,6 +13,8 @@ import Wire
 // - `finish` needs a ``JobCommit``, and one comes only from a written or an existing commit.json; commit.json is
 //   written only after the receipt has been stored. So there is no finished job without a receipt.
 // - A fault while committing leaves open whether the write took place. The next attempt's look decides.
+// - A cancel has no receipt: the worker that hears of it ends with the code `retry`, and the job is cancelled by the
+//   host's word alone.
 // - Once the receipt is there, cancel, deadline and shutdown come too late: the job has ended, and it is only a few
 //   small writes from saying so. A lost lease still stops it: a successor may be at work, and will find the commit.
 
@@ -178,7 +180,8 @@ package struct ExecutorMachine: Sendable {
     case .progress(let done):
       itemsDone = done
       return .acknowledge(cancel: isCancelRequested)
-    case .end(.retry, nil): return end(.retryLater(Fault(.workerRetry)))
+    // A worker that is told of a cancel stops and says no more than this; that the job is cancelled is the host's word.
+    case .end(.retry, nil): return end(isCancelRequested ? .cancel : .retryLater(Fault(.workerRetry)))
     case .end(.retry, .some): return end(.retryLater(Fault(.workerProtocol, detail: "a receipt with the code retry")))
     case .end(_, nil): return end(.retryLater(Fault(.workerProtocol, detail: "an end without a receipt")))
     case .end(_, let receipt?):
