@@ -19,6 +19,13 @@ run() {
   "$@"
 }
 
+# Runs a command for which 3 (done in part: some documents were left out, or failed) is no reason to stop.
+or_in_part() {
+  local code=0
+  "$@" || code=$?
+  [ "$code" -eq 0 ] || [ "$code" -eq 3 ] || exit "$code"
+}
+
 die() {
   echo "demo: $*" >&2
   exit 1
