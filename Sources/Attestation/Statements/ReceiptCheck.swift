@@ -11,6 +11,10 @@ package struct ReceiptCheck: Sendable {
   /// How long after a job's end its receipt is attested, at most.
   private static let attestationDelayMs: UInt64 = 15 * 60_000
 
+  /// How long after its issue a policy may not have reached every host yet: a receipt made later under an older policy is
+  /// refused when the newer one no longer lists the image.
+  package static let policyLagMs: UInt64 = 24 * 3_600_000
+
   /// - Parameter policies: every policy that the profile has accepted, each verified under its key.
   package init(verifier: AttestationVerifier, policies: [Signed<PolicyClaims>]) {
     self.verifier = verifier
@@ -39,7 +43,7 @@ package struct ReceiptCheck: Sendable {
     let claims = unattested.signed.claims
     let document = candidate.document
     let policy = policy(named: claims)
-    answers[.policy] = policyAnswer(claims, policy, document.timeMs)
+    answers[.policy] = policyAnswer(claims, policy, document, expected)
     answers[.measurements] = measurements(document, policy)
     answers[.keyBinding] = keyBinding(unattested, candidate)
     answers[.times] = times(claims, document.timeMs)
@@ -59,15 +63,33 @@ package struct ReceiptCheck: Sendable {
   }
 
   private func policyAnswer(
-    _ claims: ReceiptClaims, _ policy: Signed<PolicyClaims>?, _ timeMs: UInt64
+    _ claims: ReceiptClaims, _ policy: Signed<PolicyClaims>?, _ document: AttestationDocument,
+    _ expected: ReceiptExpectation
   ) -> ReceiptVerdict.Answer {
     guard let policy else {
       return .failed("version \(claims.policyVersion) with this digest is none that this profile accepted")
     }
-    guard timeMs <= policy.claims.notAfterMs else {
+    guard document.timeMs <= policy.claims.notAfterMs else {
       return .failed("version \(claims.policyVersion) had expired when the receipt was made")
     }
+    if let least = expected.minimumPolicyVersion, claims.policyVersion < least {
+      return .failed("version \(claims.policyVersion) is older than \(least), under which the job was sealed")
+    }
+    if let newer = policyInForce(after: claims.policyVersion, atMs: document.timeMs),
+      MeasurementPolicy.match(document.pcrs, newer.claims.measurements) == nil
+    {
+      return .failed(
+        "version \(newer.claims.version), issued more than a day before the receipt, no longer lists its image")
+    }
     return .met("version \(claims.policyVersion), \(policy.digest.short)")
+  }
+
+  /// The newest accepted policy behind `version` that every host must have had at that time; nil for none.
+  private func policyInForce(after version: UInt64, atMs timeMs: UInt64) -> Signed<PolicyClaims>? {
+    policies.filter { policy in
+      let (inForceMs, overflow) = policy.claims.issuedMs.addingReportingOverflow(Self.policyLagMs)
+      return policy.claims.version > version && !overflow && inForceMs < timeMs
+    }.max { $0.claims.version < $1.claims.version }
   }
 
   private func measurements(_ document: AttestationDocument, _ policy: Signed<PolicyClaims>?) -> ReceiptVerdict.Answer {

@@ -11,6 +11,9 @@ package struct ReceiptExpectation: Sendable {
   package var submitter: ContentDigest?
   /// The model manifest's digest.
   package var model: ContentDigest?
+  /// The policy version that the job was sealed under: the enclave refuses a job that knows a newer policy than its own,
+  /// so a genuine receipt names this version or a later one.
+  package var minimumPolicyVersion: UInt64?
   /// Size and SHA-256 of every sealed result file as it was downloaded.
   package var files: [ReceiptFile]?
   /// What `items.cbor` adds up to, recomputed after it was opened.
@@ -18,12 +21,13 @@ package struct ReceiptExpectation: Sendable {
 
   package init(
     job: JobName, manifest: ContentDigest? = nil, submitter: ContentDigest? = nil, model: ContentDigest? = nil,
-    files: [ReceiptFile]? = nil, items: RecomputedItems? = nil
+    minimumPolicyVersion: UInt64? = nil, files: [ReceiptFile]? = nil, items: RecomputedItems? = nil
   ) {
     self.job = job
     self.manifest = manifest
     self.submitter = submitter
     self.model = model
+    self.minimumPolicyVersion = minimumPolicyVersion
     self.files = files
     self.items = items
   }
