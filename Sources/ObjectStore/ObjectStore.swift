@@ -70,6 +70,11 @@ extension ObjectStore {
     repeat {
       let page = try list(prefix: prefix, after: after, limit: 1000)
       for entry in page.entries where try !body(entry) { return }
+      if let next = page.next, let after, next <= after {
+        throw ObjectStoreError(
+          .invalid, "list \(location)/\(prefix)", "the listing does not advance behind \(after)",
+          mend: "ask who runs the store")
+      }
       after = page.next
     } while after != nil
   }

@@ -5,12 +5,16 @@ extension S3Store {
   private static let pageLimit = 1000
   /// A thousand entries of the longest keys, escaped.
   private static let pageBytes = 16 << 20
+  /// Pages without an entry, one behind the other, that a listing may have.
+  private static let emptyPages = 100
 
   package func list(prefix: String, after: ObjectKey?, limit: Int) throws -> ObjectPage {
     let limit = max(limit, 1)
     let base = client.location.prefix
     var entries: [ObjectInfo] = []
     var token: String?
+    var last = after.map { base + $0.text } ?? ""
+    var emptyPages = 0
     while true {
       var query = [("list-type", "2"), ("prefix", base + prefix)]
       query.append(("max-keys", String(min(limit - entries.count, Self.pageLimit))))
@@ -24,6 +28,17 @@ extension S3Store {
           S3Call(permission: "s3:ListBucket", method: .get, query: query, responseLimit: Self.pageBytes)
         ).body,
         action: "GET \(location)\(prefix)*")
+      // Order is what makes a listing end: a server that goes back or gives nothing could go on for ever.
+      for item in page.items {
+        guard last.utf8.lexicographicallyPrecedes(item.key.utf8) else {
+          throw Self.strange("GET \(location)\(prefix)*", "a listing that does not advance")
+        }
+        last = item.key
+      }
+      emptyPages = page.items.isEmpty ? emptyPages + 1 : 0
+      guard emptyPages <= Self.emptyPages else {
+        throw Self.strange("GET \(location)\(prefix)*", "empty page after empty page")
+      }
       // Names that cannot be keys (a folder made in the web console, say) are somebody else's.
       for item in page.items where entries.count < limit && item.key.hasPrefix(base) {
         guard let key = try? ObjectKey(String(item.key.unicodeScalars.dropFirst(base.unicodeScalars.count))) else {
