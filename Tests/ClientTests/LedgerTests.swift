@@ -56,7 +56,7 @@ struct LedgerTests {
     #expect(try desk.submitter.uploadPending(nowMs: Desk.nowMs).count == 1)
     #expect(try desk.store.getSmall(try ObjectKey(StoreLayout.bundle(sealed.record.job, queue: "default"))) == bytes)
     #expect(try desk.ledger.pending(store: desk.store.location).isEmpty)
-    #expect(!PrivateFiles.exists(sealed.bundlePath))
+    #expect(try PrivateFiles.read(sealed.bundlePath) == bytes)
     #expect(try desk.submitter.uploadPending(nowMs: Desk.nowMs).isEmpty)
   }
 

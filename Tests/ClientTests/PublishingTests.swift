@@ -140,7 +140,7 @@ struct PublishingTests {
   func settings() throws {
     let desk = try Desk()
     try ClientSettings(store: "user", profile: "user", model: "user").write(to: desk.home.configPath)
-    _ = try desk.file("ephemeral.yaml", "store: project\nprofile: project\n")
+    _ = try desk.file("ephemeral.yaml", "store: project\n")
     let found = try ClientSettings.resolve(
       flags: ClientSettings(store: "flag"),
       environment: ["EPHEMERAL_PROFILE": "variable", "EPHEMERAL_STORE": "variable"],

@@ -83,7 +83,7 @@ struct TrustTests {
       wanted = "expired"
     case "epoch":
       try desk.install(try desk.policy(2) { $0.minimumEpoch = 2 })
-      wanted = "the policy asks for 2 or later"
+      wanted = "from 2 on"
     case "number":
       try desk.announce(try desk.enclave.announcement(desk.policy, atMs: Desk.nowMs), epoch: 7)
       try desk.store.delete(try ObjectKey(StoreLayout.announcement(1)))

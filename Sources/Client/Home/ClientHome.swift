@@ -75,6 +75,25 @@ package struct ClientSettings: Sendable, Equatable {
     try fields.finish()
   }
 
+  /// Reads a project's settings file. It comes with a folder that anyone may have written, so it chooses a model and a
+  /// store, but neither whom to trust (the profile) nor whose credentials go where (`endpoint=`, `profile=`).
+  ///
+  /// - Throws: ``ClientError`` of kind `usage` when it says more than it may.
+  init(projectFile file: String) throws {
+    try self.init(file: file)
+    guard profile == nil else {
+      throw ClientError(
+        .usage, "\(file): a project's file cannot choose the trust profile",
+        remedy: "take `profile` out; use --profile, EPHEMERAL_PROFILE or `ephemeral setup`")
+    }
+    let options = (store ?? "").split(separator: "?", maxSplits: 1).dropFirst().first?.split(separator: "&") ?? []
+    for option in options where !["region", "style"].contains(option.prefix(while: { $0 != "=" })) {
+      throw ClientError(
+        .usage, "\(file): a project's file gives a store no options but region= and style=",
+        remedy: "take them out; use --store or EPHEMERAL_STORE")
+    }
+  }
+
   /// What `other` says where this says nothing.
   package func orElse(_ other: ClientSettings) -> ClientSettings {
     ClientSettings(store: store ?? other.store, profile: profile ?? other.profile, model: model ?? other.model)
@@ -87,7 +106,7 @@ package struct ClientSettings: Sendable, Equatable {
     let variables = ClientSettings(
       store: environment["EPHEMERAL_STORE"], profile: environment["EPHEMERAL_PROFILE"],
       model: environment["EPHEMERAL_MODEL"])
-    return flags.orElse(variables).orElse(try ClientSettings(file: "\(projectDirectory)/ephemeral.yaml"))
+    return flags.orElse(variables).orElse(try ClientSettings(projectFile: "\(projectDirectory)/ephemeral.yaml"))
       .orElse(try ClientSettings(file: home.configPath))
   }
 

@@ -103,6 +103,25 @@ package enum PrivateFiles {
   /// Whether something has this name.
   package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// Whether this name is a directory's; nil when nothing has it. A link is none, wherever it leads.
+  package static func isDirectory(_ path: String) throws -> Bool? {
+    var status = stat()
+    guard lstat(path, &status) == 0 else {
+      if errno == ENOENT { return nil }
+      throw failure("look at", path)
+    }
+    return status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Holds a directory against other processes that ask the same, until what is returned is let go.
+  static func lockDirectory(_ path: String) throws -> OpenedFile {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("lock", path) }
+    let file = OpenedFile(descriptor: descriptor, path: path)
+    try file.lock()
+    return file
+  }
+
   /// Moves a finished directory to a name that must not be taken: rename(2) refuses a directory with files in it.
   package static func renameDirectory(_ from: String, to path: String) throws {
     try syncDirectory(of: "\(from)/.")

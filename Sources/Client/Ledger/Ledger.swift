@@ -5,7 +5,7 @@ import Wire
 ///
 ///     ledger/lock                           held while a number is taken
 ///     ledger/<stream id>/stream.cbor        the stream's name, submitter and profile
-///     ledger/<stream id>/<number>/          record.cbor, manifest.cose, bundle.age until it is uploaded, uploaded
+///     ledger/<stream id>/<number>/          record.cbor, manifest.cose, bundle.age until its receipt, uploaded
 ///     ledger/.new-…/                        an entry that is being made; removed when its maker died
 ///
 /// Invariants:
@@ -51,8 +51,18 @@ package struct Ledger: Sendable {
   package func entry(_ job: JobName) throws -> LedgerEntry? { try entries().first { $0.record.job == job } }
 
   /// The job that was submitted under this key.
-  package func entry(idempotencyKey: String) throws -> LedgerEntry? {
-    try entries().first { $0.record.idempotencyKey == idempotencyKey }
+  ///
+  /// - Throws: ``ClientError`` of kind `usage` when that was under another profile or for another store: it would not be
+  ///   what is asked for now.
+  package func entry(idempotencyKey: String, profile: String, store: String) throws -> LedgerEntry? {
+    guard let entry = try entries().first(where: { $0.record.idempotencyKey == idempotencyKey }) else { return nil }
+    guard entry.record.profile == profile, entry.record.store == store else {
+      throw ClientError(
+        .usage,
+        "the idempotency key is job \(entry.record.job.hex.prefix(12))'s, under profile \(entry.record.profile) for "
+          + "\(entry.record.store)", remedy: "use another key, or that profile and store")
+    }
+    return entry
   }
 
   /// Jobs of a store whose upload is still due, oldest first.
@@ -63,17 +73,19 @@ package struct Ledger: Sendable {
   /// Takes the stream's next number and adds one entry, all or nothing.
   ///
   /// - Parameters:
+  ///   - once: with a key that a job has already, that job is returned and nothing is made, however many ask at once.
   ///   - make: given the position and an empty directory, writes `bundle.age` and `manifest.cose` there and says what
   ///     to record. Nothing is recorded when it throws.
   /// - Returns: the entry, durable.
   package func add(
-    stream name: String, submitter: VerifyingKey, profile: String,
+    stream name: String, submitter: VerifyingKey, profile: String, once: (key: String, store: String)? = nil,
     make: (_ position: StreamPosition, _ directory: String) throws -> LedgerRecord
   ) throws -> LedgerEntry {
     try PrivateFiles.makeDirectory(directory)
     let lock = try lock()
     defer { withExtendedLifetime(lock) {} }
     try removeUnfinished()
+    if let once, let entry = try entry(idempotencyKey: once.key, profile: profile, store: once.store) { return entry }
     let stream = try findOrMakeStream(name, submitter, profile)
     let last = try entries(in: stream.path).last
     let position = StreamPosition(
@@ -94,11 +106,13 @@ package struct Ledger: Sendable {
     }
   }
 
-  /// Records that the store has the whole bundle, and then lets the local copy go.
+  /// Records that the store says it has the whole bundle. The local copy stays.
   package func markUploaded(_ entry: LedgerEntry, atMs: UInt64) throws {
     try PrivateFiles.write(CBOR.unsigned(atMs).encoded(), to: entry.uploadedPath)
-    PrivateFiles.remove(entry.bundlePath)
   }
+
+  /// Lets the sealed bundle go: a receipt that verified proves that an enclave read all of it.
+  func releaseBundle(_ entry: LedgerEntry) { PrivateFiles.remove(entry.bundlePath) }
 
   // MARK: directories
 

@@ -11,6 +11,8 @@ package struct LedgerRecord: Sendable, Equatable {
   package var bundleBytes: UInt64
   /// The trust profile under which it was sealed.
   package var profile: String
+  /// Version of the policy that it was sealed under; a receipt under an older one is refused.
+  package var policyVersion: UInt64
   /// The store that it goes to.
   package var store: String
   /// `default`, or a schedule's name: the part of `inbox/` that it goes to.
@@ -34,7 +36,8 @@ package struct LedgerRecord: Sendable, Equatable {
   var encoded: [UInt8] {
     CBOR.object([
       ("v", .unsigned(1)), ("job", .bytes(job.bytes)), ("manifest", .bytes(manifest.bytes)),
-      ("bundle_bytes", .unsigned(bundleBytes)), ("profile", .text(profile)), ("store", .text(store)),
+      ("bundle_bytes", .unsigned(bundleBytes)), ("profile", .text(profile)),
+      ("policy_version", .unsigned(policyVersion)), ("store", .text(store)),
       ("queue", .text(queue)), ("stream", .bytes(stream.id)), ("stream_name", .text(stream.name)),
       ("sequence", .unsigned(stream.sequence)), ("previous", stream.previous.map { .bytes($0.bytes) }),
       ("voided", .array(stream.voided.map { .unsigned($0) })), ("created", .unsigned(createdMs)),
@@ -55,6 +58,7 @@ extension LedgerRecord {
     manifest = try fields.digest("manifest")
     bundleBytes = try fields.unsigned("bundle_bytes")
     profile = try fields.text("profile", limit: 128)
+    policyVersion = try fields.unsigned("policy_version")
     store = try fields.text("store")
     queue = try fields.text("queue", limit: 128)
     stream = StreamPosition(
@@ -90,7 +94,8 @@ package struct LedgerEntry: Sendable, Equatable {
   /// The entry's directory.
   let path: String
 
-  /// The sealed bundle, kept until the store has it so that a retry sends identical bytes.
+  /// The sealed bundle, kept until a receipt verified: a retry sends identical bytes, and the store's word that it has
+  /// them costs nothing but its word.
   package var bundlePath: String { "\(path)/bundle.age" }
   /// The signed manifest.
   package var manifestPath: String { "\(path)/manifest.cose" }

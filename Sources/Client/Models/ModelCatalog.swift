@@ -37,16 +37,26 @@ package struct ModelCatalog {
     }
     if let name, let digest = submitter.models.first(where: { Self.matches($0, name) }) { return try published(digest) }
     if name == nil, submitter.models.count == 1, let only = submitter.models.first { return try published(only) }
+    var missing: [ContentDigest] = []
     let models = try submitter.models.compactMap { digest in
       do {
         return try published(digest)
       } catch let error as ObjectStoreError where error.kind == .notFound {
+        missing.append(digest)
         return nil
       }
     }
     guard let name else {
       let names = models.map(\.claims.name).joined(separator: ", ")
       throw ClientError(.usage, "you may use several models: \(names)", remedy: "choose one with --model")
+    }
+    // A name is judged over all manifests that are allowed: a store that hides one would choose which model it means.
+    if let hidden = missing.first {
+      throw ClientError(
+        .rejected,
+        "the store does not show \(missing.count) of the models that you may use (\(hidden.hex.prefix(16))…), "
+          + "so it is open which one is called \(name.prefix(80))",
+        remedy: "name the model by its digest with --model, or have the missing one published")
     }
     let found = models.filter { $0.claims.name == name }
     guard let model = found.first else {

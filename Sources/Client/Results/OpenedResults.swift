@@ -21,6 +21,8 @@ struct DownloadedFiles {
 /// Result files that were opened once from beginning to end, and whose every line is the one that the receipt's Merkle
 /// root binds. Nothing is written before this exists.
 package struct OpenedResults {
+  /// How the job ended, as the receipt says.
+  package let outcome: JobOutcome
   /// The job's manifest, a copy of which lies in the sealed results; its signature verified.
   package let manifest: Signed<JobManifestClaims>
   /// Totals, and why a job failed as a whole.
@@ -37,8 +39,10 @@ package struct OpenedResults {
   /// - Parameter submitters: keys of which one signed the manifest.
   /// - Throws: ``ClientError`` of kind `invalid`.
   init(
-    _ downloaded: DownloadedFiles, _ receipt: ReceiptJob, identities: [HybridIdentity], submitters: [VerifyingKey]
+    _ downloaded: DownloadedFiles, _ claims: ReceiptClaims, identities: [HybridIdentity], submitters: [VerifyingKey]
   ) throws {
+    guard let receipt = claims.job else { throw Self.invalid("the receipt names no results") }
+    outcome = claims.outcome
     self.downloaded = downloaded
     self.identities = identities
     guard let items = try downloaded.open(.items, identities, recipients: nil) else {
@@ -51,6 +55,7 @@ package struct OpenedResults {
     guard manifest.digest == receipt.manifest, manifest.signer.digest == receipt.submitter,
       manifest.claims.salt == head.salt
     else { throw Self.invalid("the manifest in the results is another job's") }
+    try Self.compare(receipt, manifest.claims)
     let recipients = manifest.claims.recipients.count
     guard items.header.stanzas.count == recipients else { throw Self.invalid("items.cbor has other recipients") }
     self.manifest = manifest
@@ -88,9 +93,34 @@ package struct OpenedResults {
       throw Self.invalid("there are lines that belong to no item")
     }
     guard end.items == tree.count, end.failedItems == failed else { throw Self.invalid("items.cbor miscounts") }
+    try Self.compare(claims.outcome, end, inputItems: manifest.claims.inputItems)
     trailer = end
     self.truncated = truncated
     recomputed = RecomputedItems(merkleRoot: tree.root, count: tree.count, failed: failed)
+  }
+
+  /// What the receipt repeats of the manifest is what the manifest says.
+  private static func compare(_ receipt: ReceiptJob, _ manifest: JobManifestClaims) throws {
+    guard receipt.model == manifest.model, receipt.precision == manifest.precision else {
+      throw invalid("the receipt names another model or precision than the manifest")
+    }
+    guard receipt.stream == manifest.stream.id, receipt.sequence == manifest.stream.sequence,
+      receipt.previous == manifest.stream.previous
+    else { throw invalid("the receipt names another place in the stream than the manifest") }
+  }
+
+  /// The outcome is what the items add up to.
+  private static func compare(_ outcome: JobOutcome, _ end: ItemsTrailer, inputItems: UInt64) throws {
+    let isWhole = end.fault == nil && end.items == inputItems
+    switch outcome {
+    case .completed:
+      guard isWhole, end.failedItems == 0 else { throw invalid("the receipt says completed, the items say otherwise") }
+    case .partial:
+      guard isWhole, end.failedItems > 0, end.failedItems < end.items else {
+        throw invalid("the receipt says partial, the items say otherwise")
+      }
+    case .failed, .refused: break
+    }
   }
 
   /// Calls `body` with every line of a file, in input order, without padding.

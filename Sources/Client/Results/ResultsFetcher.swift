@@ -53,7 +53,7 @@ package struct ResultsFetcher {
     guard let job = job ?? named else {
       throw ClientError(.invalid, "this is no receipt", remedy: "name a receipt's file or a job")
     }
-    let entry = try ledger.entry(job)
+    let entry = try entry(job)
     let verdict = try check().verdict(bytes, expecting: Self.expectation(job, entry))
     return ExaminedReceipt(job: job, bytes: bytes, verdict: verdict, entry: entry, results: nil)
   }
@@ -71,7 +71,7 @@ package struct ResultsFetcher {
     progress: (UInt64) -> Void = { _ in }
   ) throws -> ExaminedReceipt {
     guard let store else { throw ClientError(.usage, "no store is set", remedy: "pass --store") }
-    let entry = try ledger.entry(job)
+    let entry = try entry(job)
     guard let commit = try Watcher(store: store).commit(job) else { throw try notReady(job, store) }
     let bytes = try store.getSmall(try ObjectKey(StoreLayout.receipt(job, attempt: commit.attempt)))
     guard SHA256.digest(of: bytes) == commit.receipt else {
@@ -84,15 +84,17 @@ package struct ResultsFetcher {
     var expectation = Self.expectation(job, entry)
     let alone = try check().verdict(bytes, expecting: expectation)
     guard downloading, let receipt = alone.receipt, let receiptJob = receipt.claims.job else {
+      if alone.isVerified, let entry { ledger.releaseBundle(entry) }
       return ExaminedReceipt(job: job, bytes: bytes, verdict: alone, entry: entry, results: nil)
     }
     let downloaded = try download(job, commit.attempt, receiptJob.files, store, progress)
     expectation.files = downloaded.found
     let sealed = try check().verdict(bytes, expecting: expectation)
+    if sealed.isVerified, let entry { ledger.releaseBundle(entry) }
     guard sealed.isVerified, !identities.isEmpty else {
       return ExaminedReceipt(job: job, bytes: bytes, verdict: sealed, entry: entry, results: nil)
     }
-    let results = try open(downloaded, receipt, receiptJob, identities)
+    let results = try open(downloaded, receipt, identities)
     expectation.items = results.recomputed
     let verdict = try check().verdict(bytes, expecting: expectation)
     return ExaminedReceipt(
@@ -100,7 +102,7 @@ package struct ResultsFetcher {
   }
 
   private func open(
-    _ downloaded: DownloadedFiles, _ receipt: Attested<ReceiptClaims>, _ job: ReceiptJob, _ identities: [HybridIdentity]
+    _ downloaded: DownloadedFiles, _ receipt: Attested<ReceiptClaims>, _ identities: [HybridIdentity]
   ) throws -> OpenedResults {
     let policies = try TrustStore(home: home).policies(profile).all()
     guard let policy = policies.first(where: { $0.digest == receipt.claims.policyDigest }) else {
@@ -109,7 +111,7 @@ package struct ResultsFetcher {
     let results: OpenedResults
     do {
       results = try OpenedResults(
-        downloaded, job, identities: identities, submitters: policy.claims.submitters.map(\.key))
+        downloaded, receipt.claims, identities: identities, submitters: policy.claims.submitters.map(\.key))
     } catch let error as ClientError {
       throw error
     } catch let error as AgeError where error.kind == .noMatch {
@@ -132,12 +134,27 @@ package struct ResultsFetcher {
     return results
   }
 
+  /// The ledger's entry. A job is judged under the profile that it was sealed under and no other: under another one, what
+  /// the user was shown then would not be what is proven now.
+  private func entry(_ job: JobName) throws -> LedgerEntry? {
+    guard let entry = try ledger.entry(job) else { return nil }
+    guard entry.record.profile == profile.name else {
+      throw ClientError(
+        .rejected,
+        "job \(job.hex.prefix(12)) was sealed under the trust profile \(entry.record.profile), not \(profile.name)",
+        remedy: "pass --profile \(entry.record.profile)")
+    }
+    return entry
+  }
+
   private func check() throws -> ReceiptCheck {
     ReceiptCheck(verifier: profile.verifier, policies: try TrustStore(home: home).policies(profile).all())
   }
 
   private static func expectation(_ job: JobName, _ entry: LedgerEntry?) -> ReceiptExpectation {
-    ReceiptExpectation(job: job, manifest: entry?.record.manifest, model: entry?.record.model)
+    ReceiptExpectation(
+      job: job, manifest: entry?.record.manifest, model: entry?.record.model,
+      minimumPolicyVersion: entry?.record.policyVersion)
   }
 
   private func notReady(_ job: JobName, _ store: any ObjectStore) throws -> ClientError {

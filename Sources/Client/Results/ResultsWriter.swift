@@ -24,16 +24,22 @@ package struct ResultsWriter {
 
   /// The names that this program writes; a folder with others in it is never replaced.
   private static let names: Set<String> = [
-    "output.jsonl", "errors.jsonl", "embeddings.npy", "ids.jsonl", "receipt.cose",
+    "output.jsonl", "errors.jsonl", "embeddings.npy", "ids.jsonl", "fault.txt", "receipt.cose",
   ]
 
-  /// Writes the folder `path`.
+  /// Whether there is output to use. What a failed or refused job computed before its end would look whole and is not.
+  package var hasOutput: Bool { results.outcome == .completed || results.outcome == .partial }
+
+  /// Writes the folder `path`. Of a failed or refused job only the receipt, why, and the items' errors are written.
   ///
   /// - Parameter replacing: puts it in the place of an older folder of results.
   /// - Returns: the names written.
   @discardableResult
   package func write(_ format: ResultsFormat, to path: String, replacing: Bool) throws -> [String] {
-    if PrivateFiles.exists(path) {
+    if let isDirectory = try PrivateFiles.isDirectory(path) {
+      guard isDirectory else {
+        throw ClientError(.usage, "\(path) is a link or a file, no folder", remedy: "name another folder")
+      }
       guard replacing else {
         throw ClientError(.usage, "\(path) is there already", remedy: "name another folder, or pass --force")
       }
@@ -41,17 +47,21 @@ package struct ResultsWriter {
         throw ClientError(.usage, "\(path) holds other files than results", remedy: "name another folder")
       }
     }
-    let partial = "\(path).partial-\(Hex.encode(Random.bytes(6)))"
+    let mark = Hex.encode(Random.bytes(6))
+    let (partial, old) = ("\(path).partial-\(mark)", "\(path).old-\(mark)")
     try PrivateFiles.makeDirectory(partial)
     do {
       switch format {
-      case .jsonl: try writeLines(.output, to: "\(partial)/output.jsonl")
-      case .npy: try writeArray(partial)
+      case .jsonl where hasOutput: try writeLines(.output, to: "\(partial)/output.jsonl")
+      case .npy where hasOutput: try writeArray(partial)
+      case .jsonl, .npy: break
+      }
+      if let fault = results.trailer.fault {
+        try PrivateFiles.write(Array(fault.utf8) + [0x0A], to: "\(partial)/fault.txt")
       }
       if results.recomputed.failed > 0 { try writeLines(.errors, to: "\(partial)/errors.jsonl") }
       try PrivateFiles.write(receipt, to: "\(partial)/receipt.cose")
-      if PrivateFiles.exists(path) { PrivateFiles.removeEntry(path) }
-      try PrivateFiles.renameDirectory(partial, to: path)
+      try replace(path, by: partial, old)
     } catch {
       PrivateFiles.removeEntry(partial)
       throw error
@@ -59,8 +69,22 @@ package struct ResultsWriter {
     return try PrivateFiles.names(in: path)
   }
 
-  /// Writes the output lines to a stream.
+  /// The old folder goes aside and away only once the new one stands in its place; a rename follows no link.
+  private func replace(_ path: String, by partial: String, _ old: String) throws {
+    let isReplaced = try PrivateFiles.isDirectory(path) == true
+    if isReplaced { try PrivateFiles.renameDirectory(path, to: old) }
+    do {
+      try PrivateFiles.renameDirectory(partial, to: path)
+    } catch {
+      if isReplaced { try? PrivateFiles.renameDirectory(old, to: path) }
+      throw error
+    }
+    if isReplaced { PrivateFiles.removeEntry(old) }
+  }
+
+  /// Writes the output lines to a stream; none of a failed or refused job.
   package func writeOutput(to sink: any ByteSink) throws {
+    guard hasOutput else { return }
     try results.forEachLine(.output) { try sink.write($0 + [0x0A]) }
   }
 

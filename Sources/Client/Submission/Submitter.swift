@@ -129,13 +129,23 @@ package struct Submitter {
     return recipients
   }
 
-  /// Seals a prepared job into the ledger: number, manifest and bundle appear there at once, before any upload.
+  /// Seals a prepared job into the ledger: number, manifest and bundle appear there at once, before any upload. A job
+  /// that has the request's idempotency key already is returned instead.
+  ///
+  /// - Throws: ``ClientError`` of kind `retryable` when the policy or the sealing key ended while the input was read.
   package func seal(_ prepared: PreparedSubmission, nowMs: UInt64) throws -> LedgerEntry {
+    // Reading the input may have taken hours, or waited for a pipe.
+    guard nowMs < prepared.policy.claims.notAfterMs, nowMs < prepared.announcement.claims.notAfterMs else {
+      throw ClientError(
+        .retryable, "the policy or the sealing key ended while the input was read; nothing was sealed",
+        remedy: "submit again")
+    }
     let key = try keys.signingKey(.submitter)
     let sealingKey = try HybridRecipient(publicKey: prepared.announcement.claims.publicKey)
     let request = prepared.request
     return try ledger.add(
-      stream: request.stream ?? request.queue, submitter: key.verifyingKey, profile: profile.name
+      stream: request.stream ?? request.queue, submitter: key.verifyingKey, profile: profile.name,
+      once: request.idempotencyKey.map { ($0, store.location) }
     ) { position, directory in
       let claims = JobManifestClaims(
         prepared, sealingKey: sealingKey, position: position, nowMs: nowMs, salt: Random.bytes(32))
@@ -148,7 +158,8 @@ package struct Submitter {
       try PrivateFiles.write(manifest.bytes, to: "\(directory)/manifest.cose")
       return LedgerRecord(
         job: sealed.job, manifest: manifest.digest, bundleBytes: sealed.bytes, profile: profile.name,
-        store: store.location, queue: request.queue, stream: position, createdMs: nowMs, notAfterMs: claims.notAfterMs,
+        policyVersion: claims.policyVersion, store: store.location, queue: request.queue, stream: position,
+        createdMs: nowMs, notAfterMs: claims.notAfterMs,
         epoch: prepared.announcement.claims.epoch, model: prepared.model.digest, operation: request.operation,
         inputFormat: prepared.survey.format, inputSHA256: prepared.survey.sha256, inputItems: prepared.survey.items,
         inputBytes: prepared.survey.bytes, source: prepared.origin.name, idempotencyKey: request.idempotencyKey)
@@ -156,6 +167,8 @@ package struct Submitter {
   }
 
   /// Uploads an entry's sealed bundle, always the same bytes; an entry that is uploaded already is left alone.
+  ///
+  /// - Throws: ``ClientError`` of kind `invalid` when the store has something else of that name; what the store throws.
   package func upload(_ entry: LedgerEntry, nowMs: UInt64, progress: (UInt64) -> Void = { _ in }) throws {
     guard entry.uploadedMs == nil else { return }
     let key = try ObjectKey(StoreLayout.bundle(entry.record.job, queue: entry.record.queue))
@@ -168,9 +181,19 @@ package struct Submitter {
       try writer.write(piece)
       progress(writer.count)
     }
-    // An object of that name is the same bundle: the name is the digest of its bytes.
-    _ = try writer.commit(.ifAbsent)
+    // An object of that name should be the same bundle: the name is the digest of its bytes.
+    if try writer.commit(.ifAbsent) == .alreadyExists { try checkStored(key, entry) }
     try ledger.markUploaded(entry, atMs: nowMs)
+  }
+
+  private func checkStored(_ key: ObjectKey, _ entry: LedgerEntry) throws {
+    // None at all: the daemon took it off the inbox meanwhile.
+    guard let stored = try store.head(key), stored.bytes != entry.record.bundleBytes else { return }
+    throw ClientError(
+      .invalid,
+      "\(store.location)/\(key) has \(stored.bytes) bytes, and the bundle has \(entry.record.bundleBytes): "
+        + "it is another one",
+      remedy: "remove it from the store, then run `ephemeral submit` again", by: .operator_)
   }
 
   /// Uploads what earlier commands sealed and could not upload, so that no number stays without its bundle.

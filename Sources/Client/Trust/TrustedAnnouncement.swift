@@ -77,8 +77,15 @@ package struct AnnouncementBook: Sendable {
     return time
   }
 
+  /// - Throws: ``AttestationRefusal`` when another process accepted a newer one meanwhile.
   private func remember(_ timeMs: UInt64) throws {
-    guard try timeMs > newestAcceptedMs() else { return }
+    let lock = try PrivateFiles.lockDirectory(directory)
+    defer { withExtendedLifetime(lock) {} }
+    let newestMs = try newestAcceptedMs()
+    guard timeMs >= newestMs else {
+      throw AttestationRefusal(.stale, "announcement", "older than the newest that was accepted before")
+    }
+    guard timeMs > newestMs else { return }
     try PrivateFiles.write(CBOR.unsigned(timeMs).encoded(), to: path)
   }
 }

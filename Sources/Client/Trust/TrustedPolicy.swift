@@ -41,6 +41,9 @@ package struct PolicyBook: Sendable {
   package func accept(_ bytes: [UInt8], nowMs: UInt64) throws -> TrustedPolicy {
     let signed = try verify(bytes, "the store's policy")
     let claims = signed.claims
+    // Another process may accept a newer one between the comparison and the write.
+    let lock = try PrivateFiles.lockDirectory(directory)
+    defer { withExtendedLifetime(lock) {} }
     if let newest = try newest() {
       guard claims.version >= newest.claims.version else {
         throw ClientError(

@@ -9,12 +9,15 @@ import Wire
 /// colour too, and never with NO_COLOR.
 final class Screen {
   let json: Bool
+  /// Where everything goes that is no message: standard error where a command's results take standard output.
+  private let output: Int32
   private let isTerminal: Bool
   private let hasColour: Bool
   private var progressShown = false
 
-  init(json: Bool) {
+  init(json: Bool, resultsOnOutput: Bool = false) {
     self.json = json
+    output = resultsOnOutput ? STDERR_FILENO : STDOUT_FILENO
     isTerminal = isatty(STDERR_FILENO) == 1
     hasColour = isTerminal && (getenv("NO_COLOR").map { $0.pointee == 0 } ?? true)
   }
@@ -23,13 +26,13 @@ final class Screen {
   func out(_ text: String) {
     guard !json else { return }
     clearProgress()
-    Self.put(text + "\n", STDOUT_FILENO)
+    Self.put(text + "\n", output)
   }
 
   /// Standard output for programs; nothing without `--json`.
   func line(_ value: JSONLine) {
     guard json else { return }
-    Self.put(value.encoded + "\n", STDOUT_FILENO)
+    Self.put(value.encoded + "\n", output)
   }
 
   /// Standard error.

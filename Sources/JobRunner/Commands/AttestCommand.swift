@@ -36,8 +36,9 @@ struct AttestCommand: ParsableCommand {
         Under the AWS Nitro Enclaves root, unless --profile or --root name another. Certificates must be valid at the
         document's own time (leaves live for three hours), or at the time that --at gives. Exit code 0, or 20.
 
-        With --profile, a listed image must match too. Who made a document for what, only the statement around it says:
-        verify announcements by `submit --dry-run` and receipts by `receipts verify`.
+        Of a statement its own signature is verified too, and that the document binds this very statement and its key.
+        With --profile, an image of the newest accepted policy must match as well. Whether a statement is fit for use is
+        another question: ask `submit --dry-run` for announcements, `receipts verify` for receipts.
 
         Examples:
           ephemeral attest verify document.cose
@@ -53,13 +54,14 @@ struct AttestCommand: ParsableCommand {
 
     func run() throws {
       let screen = Screen(json: options.json)
-      let bytes = try DocumentArgument.read(file)
+      let bytes = try PrivateFiles.read(file)
+      let carrier: DocumentCarrier
       let verified: VerifiedAttestation
       do {
         let (verifier, measurements) = try verifier()
         screen.banner(verifier.anchor.evidenceClass)
-        verified = try verifier.verify(
-          UnverifiedAttestation(bytes), at: try moment(), measurements: measurements)
+        carrier = try DocumentCarrier(bytes)
+        verified = try carrier.verify(by: verifier, at: try moment(), measurements: measurements)
       } catch let refusal as AttestationRefusal {
         screen.line(
           .object([
@@ -73,14 +75,15 @@ struct AttestCommand: ParsableCommand {
         nonce: verified.nonce, publicKey: verified.publicKey,
         more: [
           ("verified", .bool(true)), ("evidence_class", .text(verified.evidenceClass.rawValue)),
-          ("image", .optional(verified.image?.name)),
+          ("image", .optional(verified.image?.name)), ("statement", .optional(carrier.kind?.rawValue)),
         ])
       for link in verified.chain {
         screen.out(
           "certificate  \(Shown.printable(link.subject))  \(Timestamps.text(link.notBeforeMs)) to \(Timestamps.text(link.notAfterMs))"
         )
       }
-      screen.out("attestation verified: \(verified.evidenceClass.rawValue)")
+      let what = carrier.kind.map { "\($0.rawValue), signed and bound by its document" } ?? "a document alone"
+      screen.out("attestation verified: \(verified.evidenceClass.rawValue), \(what)")
     }
 
     private func verifier() throws -> (AttestationVerifier, [MeasurementTuple]?) {
@@ -88,8 +91,12 @@ struct AttestCommand: ParsableCommand {
       guard options.profile != nil else { return (AttestationVerifier(try TrustAnchor.production()), nil) }
       let context = try options.context()
       let profile = try context.profile()
-      let policy = try TrustStore(home: context.home).policies(profile).newest()
-      return (profile.verifier, policy?.claims.measurements)
+      guard let policy = try TrustStore(home: context.home).policies(profile).newest() else {
+        throw ClientError(
+          .rejected, "no policy was accepted under the profile \(profile.name) yet: no image is known to it",
+          remedy: "run `ephemeral setup --store URL` once, or verify without --profile")
+      }
+      return (profile.verifier, policy.claims.measurements)
     }
 
     private func moment() throws -> AttestationVerifier.Moment {
@@ -130,7 +137,7 @@ struct AttestCommand: ParsableCommand {
   }
 }
 
-/// A document from a file, which may be a statement around it.
+/// A document from a file, which may be a statement around it. For showing only: no signature is looked at.
 private enum DocumentArgument {
   static func read(_ path: String) throws -> [UInt8] {
     let bytes = try PrivateFiles.read(path)

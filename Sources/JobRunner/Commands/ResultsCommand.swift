@@ -17,7 +17,9 @@ struct ResultsCommand: ParsableCommand {
       abstract: "Verify a job's receipt and write its results.",
       discussion: """
         Everything is verified before anything is written: the receipt's evidence, the digests of the sealed files, and
-        every line against the receipt's Merkle root. The folder appears whole or not at all.
+        every line against the receipt's Merkle root. The folder appears whole or not at all. Of a job that failed or was
+        refused there is no output: the folder has the receipt, the reason, and the items' errors. Exit code: the job's
+        outcome, 0 completed, 3 partial, 4 failed or refused, also with --output -.
 
         jsonl: output.jsonl, errors.jsonl where items failed (OpenAI's batch output; embeddings as little-endian floats in
         base64). npy: embeddings.npy, and ids.jsonl with the id of each row.
@@ -39,7 +41,7 @@ struct ResultsCommand: ParsableCommand {
 
     func run() throws {
       let context = try options.context()
-      let screen = context.screen
+      let screen = output == "-" ? Screen(json: options.json, resultsOnOutput: true) : context.screen
       let profile = try context.profile()
       let (job, entry) = try JobArgument.resolve(self.job, Ledger(home: context.home))
       let output = self.output ?? "results-\(job.hex.prefix(12))"
@@ -56,7 +58,7 @@ struct ResultsCommand: ParsableCommand {
       if entry == nil {
         screen.note("this job is not in your ledger; the manifest in its results was verified instead")
       }
-      let report = ReceiptReport(screen: output == "-" ? Screen(json: true) : screen, profile: profile)
+      let report = ReceiptReport(screen: screen, profile: profile)
       if output != "-" { report.showLines(receipt) }
       _ = try receipt.verified()
       guard let results = receipt.results else {
@@ -67,13 +69,14 @@ struct ResultsCommand: ParsableCommand {
       }
       let writer = ResultsWriter(results, receipt: receipt.bytes)
       if output == "-" {
-        return try writer.writeOutput(to: StandardStream(STDOUT_FILENO))
+        try writer.writeOutput(to: StandardStream(STDOUT_FILENO))
+      } else {
+        let names = try writer.write(format, to: output, replacing: force)
+        screen.line(
+          .object([("event", .text("written")), ("folder", .text(output)), ("files", .array(names.map { .text($0) }))]))
+        screen.stage("wrote", "\(output)/ (\(names.joined(separator: ", ")))")
       }
-      let names = try writer.write(format, to: output, replacing: force)
-      screen.line(
-        .object([("event", .text("written")), ("folder", .text(output)), ("files", .array(names.map { .text($0) }))]))
       if results.truncated > 0 { screen.stage("cut off", Shown.count(results.truncated, "item")) }
-      screen.stage("wrote", "\(output)/ (\(names.joined(separator: ", ")))")
       let status = try report.outcome(receipt)
       if status != .done { throw ExitCode(status.rawValue) }
     }
