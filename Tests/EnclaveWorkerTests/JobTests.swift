@@ -196,14 +196,55 @@ struct JobTests {
     #expect(short == long)
   }
 
-  @Test("Lines are wiped where they stand, not in a copy")
-  func wiped() throws {
-    var splitter = LineSplitter()
-    var lines = splitter.feed(Array("{\"id\":\"a\",\"text\":\"b\"}\n{}\n".utf8)).map { InputLine(index: 0, line: $0) }
-    func place(_ index: Int) -> UnsafeRawPointer? { lines[index].line.bytes?.withUnsafeBytes { $0.baseAddress } }
-    let places = [place(0), place(1)]
-    InputLine.wipe(&lines)
-    #expect([place(0), place(1)] == places)
-    #expect(lines.allSatisfy { $0.line.bytes?.allSatisfy { $0 == 0 } == true })
+  /// Where an array keeps its bytes.
+  private func place(_ bytes: [UInt8]?) -> UnsafeRawPointer? { bytes?.withUnsafeBytes { $0.baseAddress } }
+
+  @Test("Input lines are wiped where they stand, not in a copy: the window is their only holder")
+  func wipedInput() throws {
+    let world = try TestWorld()
+    try world.start()
+    let input = TestWorld.lines(200)
+    let claims = try world.manifest(for: input, items: 200)
+    let identity = try HybridIdentity.generate()
+    let bundle = try world.bundle(claims, input, to: [identity.recipient])
+    let (near, far) = try Channel.pair(stallMilliseconds: 5000)
+    Thread.start {
+      var rest = bundle[...]
+      while (try? far.receive()) != nil {
+        try? far.send(JobReply.data(Array(rest.prefix(Limits.chunkBytes))).encoded())
+        rest = rest.dropFirst(Limits.chunkBytes)
+      }
+    }
+    let epoch = Epoch(number: 1, identity: identity, notBeforeMs: 0, notAfterMs: .max)
+    let items = InputItems(try OpenedBundle(SealedBundle(from: JobLink(near)), epochs: [epoch]), claims)
+    var windows = 0
+    while var window = try items.next() {
+      let places = window.map { place($0.line.bytes) }
+      InputLine.wipe(&window)
+      #expect(window.map { place($0.line.bytes) } == places)
+      #expect(window.allSatisfy { $0.line.bytes?.allSatisfy { $0 == 0 } == true })
+      windows += 1
+    }
+    #expect(windows == 4)
+    near.close()
+  }
+
+  @Test("Output lines are wiped where they stand once they are sealed")
+  func wipedOutput() throws {
+    let world = try TestWorld()
+    try world.start()
+    let manifest = try Signed.sign(try world.manifest(for: [], items: 2), with: world.submitter).bytes
+    let (near, _) = try Channel.pair(stallMilliseconds: 1000)
+    let results = try ResultFiles(try JobOrder(manifest, under: world.policyClaims), to: JobLink(near))
+    var lines = [ItemStatus.ok, .failed].map { status in
+      ItemResult(
+        status: status, input: SHA256.digest(of: []), line: [UInt8](repeating: 7, count: 3000), tokens: 1,
+        truncated: false)
+    }
+    let places = lines.map { place($0.line) }
+    try results.append(&lines)
+    #expect(lines.map { place($0.line) } == places)
+    #expect(lines.allSatisfy { $0.line.allSatisfy { $0 == 0 } && $0.line.count == 3000 })
+    #expect(results.count == 2 && results.failedCount == 1)
   }
 }

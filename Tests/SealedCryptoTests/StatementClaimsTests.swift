@@ -165,7 +165,13 @@ struct StatementClaimsTests {
       output: StatementSamples.digest(2), tokens: .max, truncated: true)
     let largest = UInt64(Limits.itemsPerJob * record.encoded().count + 2 * Limits.smallObjectBytes)
     #expect(try Padme.paddedSize(largest) - largest < UInt64(ItemsTrailer.padBytes))
-    #expect(largest >> 27 == 0 || largest >> 28 == 0, "below 256 MiB a Padmé step is 8 MiB at most")
+    let trailer = ItemsTrailer(items: 1, failedItems: 0, tokens: 1, fault: nil)
+    // A byte over a Padmé size costs the most.
+    let worst = try Padme.paddedSize(largest) - ItemsTrailer.roomBytes + 1
+    let bytes = try trailer.encoded(after: worst)
+    #expect(bytes.count > 1 << 20)
+    let item = try #require(try ItemsReader(MemorySource(bytes)).next())
+    #expect(try ItemsTrailer(item) == trailer)
   }
 
   @Test func itemsAreReadBackWhateverTheirPieces() throws {
