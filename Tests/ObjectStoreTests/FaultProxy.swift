@@ -10,6 +10,8 @@ final class FaultProxy: Sendable {
     case refuse
     /// Answers in the server's place.
     case answer(status: Int, code: String)
+    /// Answers 200 with this body in the server's place.
+    case body(String)
     /// Lets the server do what was asked, and resets the connection in place of the answer.
     case loseAnswer
     /// Sends so many bytes of the answer's body, then ends or resets the connection.
@@ -73,10 +75,15 @@ final class FaultProxy: Sendable {
         client,
         Array("HTTP/1.1 \(status) x\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n\(body)".utf8))
     }
+    if case .body(let body) = fault {
+      return Self.send(
+        client,
+        Array("HTTP/1.1 200 x\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n\(body)".utf8))
+    }
     guard let response = exchange(request), let split = Self.endOfHead(response) else { return }
     let (head, body) = (Array(response[..<split]), Array(response[split...]))
     switch fault {
-    case .pass, .refuse, .answer: Self.send(client, response)
+    case .pass, .refuse, .answer, .body: Self.send(client, response)
     case .loseAnswer: reset(client)
     case .cut(let count, let isReset):
       Self.send(client, head + body.prefix(count))

@@ -1,3 +1,4 @@
+import SealedCrypto
 import Testing
 
 @testable import ObjectStore
@@ -38,5 +39,40 @@ struct ListingTests {
       #expect((error as? ObjectStoreError)?.kind == .invalid)
     }
     #expect(seen == keys.count + 1)
+  }
+
+  private static func page(_ keys: [String], token: String) -> String {
+    let entries = keys.map {
+      "<Contents><Key>\($0)</Key><Size>1</Size><ETag>e</ETag>"
+        + "<LastModified>2026-11-22T00:00:00.000Z</LastModified></Contents>"
+    }
+    return "<?xml version=\"1.0\"?><ListBucketResult>\(entries.joined())<IsTruncated>true</IsTruncated>"
+      + "<NextContinuationToken>\(token)</NextContinuationToken></ListBucketResult>"
+  }
+
+  private func list(_ pages: [String]) throws -> (ObjectStoreError?, requests: Int) {
+    let proxy = try FaultProxy(to: "http://127.0.0.1:1", pages.map { .body($0) })
+    let credentials = FixedCredentials(
+      AWSCredentials(accessKeyID: "test", secret: try SecretBytes(copying: Array("test".utf8))))
+    let location = try S3Location(bucket: "bucket", region: "us-east-1", endpoint: proxy.endpoint)
+    do {
+      _ = try S3Store(location, credentials: credentials).list(prefix: "", after: nil, limit: 1000)
+      return (nil, proxy.requests.count)
+    } catch {
+      return (error as? ObjectStoreError, proxy.requests.count)
+    }
+  }
+
+  @Test("an S3 server that gives the same keys again under new tokens, or empty pages without end, is refused")
+  func hostileServer() throws {
+    for second in [["b"], ["a"], ["c", "b"]] {
+      let (error, requests) = try list([Self.page(["a", "b"], token: "1"), Self.page(second, token: "2")])
+      #expect(error?.kind == .invalid)
+      #expect(error?.reason.contains("does not advance") == true)
+      #expect(requests == 2)
+    }
+    let (error, requests) = try list((0..<200).map { Self.page([], token: "t\($0)") })
+    #expect(error?.reason.contains("empty page after empty page") == true)
+    #expect(requests < 200)
   }
 }
