@@ -60,8 +60,15 @@ package struct KeyRing: Sendable {
 
   /// Writes a signing key's seed as hexadecimal; the file must not be there.
   package static func write(_ key: SigningKey, to path: String) throws {
-    var text = Array(key.withSeed { Hex.encode($0) }.utf8) + [UInt8(ascii: "\n")]
+    // Digit by digit: text in a String could not be wiped.
+    var text = [UInt8](repeating: UInt8(ascii: "\n"), count: 65)
     defer { SecretBytes.wipe(&text) }
+    key.withSeed { seed in
+      for (index, byte) in seed.enumerated() where index < 32 {
+        text[2 * index] = Self.digits[Int(byte >> 4)]
+        text[2 * index + 1] = Self.digits[Int(byte & 15)]
+      }
+    }
     try PrivateFiles.write(text, to: path, replacing: false)
   }
 
@@ -70,10 +77,26 @@ package struct KeyRing: Sendable {
     var bytes = try PrivateFiles.read(path, limit: 4096)
     defer { SecretBytes.wipe(&bytes) }
     while let last = bytes.last, last == 0x0A || last == 0x0D || last == 0x20 { bytes.removeLast() }
-    guard var seed = Hex.decode(String(decoding: bytes, as: UTF8.self)), seed.count == 32 else {
+    guard var seed = Self.seed(bytes) else {
       throw ClientError(.other, "\(path) is no key file: 64 hexadecimal digits are due", remedy: "name the right file")
     }
     return try SigningKey(seed: try SecretBytes(copying: &seed))
+  }
+
+  private static let digits = Array("0123456789abcdef".utf8)
+
+  /// 32 bytes from 64 lower-case digits, without a String of them.
+  private static func seed(_ text: [UInt8]) -> [UInt8]? {
+    guard text.count == 64 else { return nil }
+    var seed = [UInt8](repeating: 0, count: 32)
+    for (index, digit) in text.enumerated() {
+      guard let value = digits.firstIndex(of: digit) else {
+        SecretBytes.wipe(&seed)
+        return nil
+      }
+      seed[index / 2] = seed[index / 2] << 4 | UInt8(value)
+    }
+    return seed
   }
 
   /// A signing key.
