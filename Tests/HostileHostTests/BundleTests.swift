@@ -7,23 +7,28 @@ import Testing
 import Wire
 
 extension HostileHost {
-  /// The host alters the bundle on its way to the worker. It cannot keep the worker from answering with a receipt of
-  /// what it was given, which is another bundle's name and never a success.
+  /// The host alters the bundle on its way to the worker. What it gets is never a success, and a receipt only of the bytes
+  /// that it gave, which is another bundle's name.
   @Suite("Bundles")
   struct Bundles {
     let stage: Stage
     init() throws { stage = try Stage.raise() }
 
-    /// Streams `bundle` and expects an end without success, in a receipt of these very bytes.
+    /// Streams `bundle` and expects no success: a receipt of these very bytes, or nothing decided where no key that the
+    /// worker holds opens them, since which epochs it holds is the host's doing too.
     private func expectNoSuccess(_ bundle: [UInt8], _ what: String, notA honest: JobName) throws {
       let ended = try stage.run(bundle)
+      #expect(ended.code != .ok, "\(what)")
+      guard ended.receipt != nil else {
+        #expect(ended.code == .retry && ended.files.isEmpty, "\(what): \(ended.code)")
+        return
+      }
       let claims = try ended.claims
-      #expect(ended.code == .refused || ended.code == .failed, "\(what): \(ended.code)")
       #expect(claims.outcome == .refused || claims.outcome == .failed, "\(what): \(claims.outcome)")
       #expect(claims.bundle == SHA256.digest(of: bundle) && claims.bundle != honest, "\(what)")
     }
 
-    @Test("A bit flipped at any offset of a bundle is never computed to a success, and its receipt names other bytes")
+    @Test("A bit flipped at any offset of a bundle is never a success, and a receipt of it names other bytes")
     func everyOffset() throws {
       let job = try stage.alice.submit(["the bridge"], model: stage.models[0].digest.hex, to: stage.store)
       for offset in job.bundle.indices {
@@ -88,7 +93,7 @@ extension HostileHost {
       #expect(ended.files.isEmpty)
     }
 
-    @Test("Bytes of a size that no bundle has end without a receipt, and random bytes with a refusal")
+    @Test("Random bytes of any size end in a refusal")
     func garbage() throws {
       for size in [0, 1, 100, 70_000] {
         let bytes = (0..<size).map { _ in UInt8.random(in: 0...255) }
