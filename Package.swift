@@ -91,12 +91,14 @@ let package = Package(
       dependencies: ["EnclaveWorker", "SealedCrypto", "Inference", "Wire", "TestSupport", asn1, x509] + crypto + nio),
     .testTarget(
       name: "DevCloudTests",
-      dependencies: ["DevCloud", "Attestation", "SealedCrypto", "Wire", "TestSupport", asn1] + crypto + nio),
+      dependencies: [
+        "DevCloud", "Attestation", "SealedCrypto", "Wire", "CPlatform", "TestSupport", x509, logging, asn1,
+      ] + crypto + nio),
     .testTarget(
       name: "ClientTests",
       dependencies: [
         "Client", "JobRunner", "Attestation", "ObjectStore", "SealedCrypto", "Inference", "Wire", "TestSupport", x509,
-        asn1,
+        asn1, arguments,
       ] + crypto),
     .testTarget(
       name: "HostileHostTests",
