@@ -88,7 +88,8 @@ let package = Package(
       name: "ObjectStoreTests", dependencies: ["ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
     .testTarget(
       name: "EnclaveWorkerTests",
-      dependencies: ["EnclaveWorker", "SealedCrypto", "Inference", "Wire", "CPlatform", "TestSupport", asn1, x509] + crypto + nio),
+      dependencies: ["EnclaveWorker", "SealedCrypto", "Inference", "Wire", "CPlatform", "TestSupport", asn1, x509]
+        + crypto + nio),
     .testTarget(
       name: "DevCloudTests",
       dependencies: [
