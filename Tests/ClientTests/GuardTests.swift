@@ -96,7 +96,7 @@ struct GuardTests {
     request.idempotencyKey = "night-17"
     // It is read only, as another process's copy would be.
     nonisolated(unsafe) let prepared = try desk.submitter.prepare(JSONLFile(path: path), request, nowMs: Desk.nowMs)
-    nonisolated(unsafe) let submitter = desk.submitter
+    let submitter = desk.submitter
     DispatchQueue.concurrentPerform(iterations: 6) { _ in
       _ = try? submitter.seal(prepared, nowMs: Desk.nowMs)
     }
