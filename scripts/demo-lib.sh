@@ -133,7 +133,7 @@ sign_policy() {
   fi
   # The sealing keys so far were announced by an image that this policy no longer lists: the new image makes its own.
   local minimum=1 last
-  last=$(ls "$state/store/epochs" 2>/dev/null | sort -n | tail -1)
+  last=$({ ls "$state/store/epochs" 2>/dev/null || true; } | sort -n | tail -1)
   if [ -n "$last" ]; then minimum=$((last + 1)); fi
   if [ -f "$officer/version" ]; then version=$(($(cat "$officer/version") + 1)); fi
   run "$bin/devcloud" allow --state "$cloud" --pcr0 "$(pcr pcr0)" --pcr1 "$(pcr pcr1)" --pcr2 "$(pcr pcr2)"
