@@ -5,7 +5,6 @@ SHELL := /bin/bash
 
 # One configuration for demo and tests, so that a clean clone builds once. Debug builds of the kernels are 50 times slower.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
-BIN := .build/release
 STORE ?= dir
 DOCS ?= jobs/sample
 

@@ -46,7 +46,7 @@ demo_state() {
   unset EPHEMERAL_STORE EPHEMERAL_PROFILE EPHEMERAL_MODEL
 }
 
-# Starts a part in the background: name, line that it prints when ready (or -), command.
+# Starts a part in the background: name, pattern of the line that it prints when ready, command.
 start() {
   local name=$1 ready=$2
   shift 2
@@ -85,7 +85,7 @@ start_devcloud() {
 start_store() {
   if [ "$kind" = s3 ]; then
     # moto keeps nothing across a restart, so what hangs on the store's content begins anew.
-    rm -rf "$state/analyst" "$state/officer/policy.yaml" "$state/officer/home" "$host"
+    rm -rf "$state/analyst" "$state/officer/policy.yaml" "$host"
     "$root/scripts/moto.sh" start "$state" $$ >/dev/null
     set -a
     # shellcheck disable=SC1091
