@@ -8,7 +8,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
 STORE ?= dir
 DOCS ?= jobs/sample
 
-.PHONY: help deps model build demo demo-attack test test-tools lint golden clean
+.PHONY: help deps model build demo demo-attack test test-tools emulator lint golden clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ test: deps model test-tools ## Every suite
 	@# In two steps: `swift test` alone builds with other flags, and so every dependency once more.
 	@swift build --build-tests $(SWIFT_FLAGS)
 	@swift test --skip-build $(SWIFT_FLAGS)
+
+emulator: ## QEMU with the nitro-enclave machine, and vhost-device-vsock, to the user's cache
+	@scripts/emulator.sh
 
 lint: ## Formatting, strictly
 	@swift format lint --strict --parallel --recursive Package.swift Sources Tests

@@ -1,9 +1,16 @@
 #!/bin/bash
 # Names the Debian packages that are missing and installs them: at once as root, after a question with sudo, and
-# otherwise it prints the command and ends with 69.
+# otherwise it prints the command and ends with 69. Arguments: what for (nothing: programs and tests; image; emulator).
 set -euo pipefail
 
 packages=(libssl-dev libsodium-dev libcurl4-openssl-dev libsqlite3-dev python3 python3-pip python3-venv unzip openssl)
+for purpose in "$@"; do
+  case $purpose in
+    image) packages+=(gcc libc6-dev linux-libc-dev make flex bison bc libelf-dev xz-utils) ;;
+    emulator) packages+=(gcc libc6-dev make ninja-build pkg-config libglib2.0-dev libgnutls28-dev libcbor-dev libfdt-dev xz-utils dpkg-dev) ;;
+    *) echo "deps: image or emulator, not $purpose" >&2; exit 64 ;;
+  esac
+done
 
 command -v swift >/dev/null || {
   echo "deps: no Swift here; this project needs Swift 6.3 (https://www.swift.org/install/linux/)" >&2
