@@ -1,5 +1,5 @@
 // What daemon and worker say to each other. The host opens one connection for each activity and sends an `Activity`
-// first. `configure`, `status`, `createEpoch` and `loadEpoch` are answered with one `WorkerReply`. In `runJob` the
+// first. All but `runJob` are answered with one `WorkerReply`. In `runJob` the
 // worker drives: it sends `JobRequest`s, and each is answered with one `JobReply`, until `.end`. So the host sends only
 // what was asked for, which is the flow control, and a silent peer is a fault within the channel's deadline.
 
@@ -69,6 +69,9 @@ package enum Activity: Sendable {
   /// Opens a stored sealing key: the seed's age file and the announcement beside it, against which the worker checks
   /// the opened seed (protocol §3). The announcement also names the epoch, which KMS authenticates as its context.
   case loadEpoch(seed: [UInt8], announcement: [UInt8])
+  /// Wipes the sealing keys of this number. Availability only: the same host can load the seed again; what revokes an
+  /// epoch is the policy's minimum.
+  case dropEpoch(UInt64)
   /// Runs the job whose bundle the worker will pull. The attempt number is the host's word.
   case runJob(attempt: UInt64)
 
@@ -86,6 +89,7 @@ package enum Activity: Sendable {
       .object([
         ("activity", .text("load-epoch")), ("seed", .bytes(seed)), ("announcement", .bytes(announcement)),
       ])
+    case .dropEpoch(let number): .object([("activity", .text("drop-epoch")), ("epoch", .unsigned(number))])
     case .runJob(let attempt): .object([("activity", .text("run-job")), ("attempt", .unsigned(attempt))])
     }
   }
@@ -106,6 +110,7 @@ package enum Activity: Sendable {
     case "create-epoch": self = .createEpoch(try fields.unsigned("epoch"))
     case "load-epoch":
       self = .loadEpoch(seed: try fields.bytes("seed"), announcement: try fields.bytes("announcement"))
+    case "drop-epoch": self = .dropEpoch(try fields.unsigned("epoch"))
     case "run-job": self = .runJob(attempt: try fields.unsigned("attempt"))
     default: throw WireError.malformed("activity: unknown")
     }
@@ -161,7 +166,8 @@ package enum JobRequest: Sendable {
   case pull(JobStream)
   /// Appends to a result file.
   case write(ResultFile, [UInt8])
-  /// Items done so far; also the heartbeat.
+  /// Items done so far; also the heartbeat. The first one, of zero items, says that the bundle opened and its manifest
+  /// verified.
   case progress(done: UInt64)
   /// The last message: the outward code, and the receipt unless the code is `retry`.
   case end(OutwardCode, receipt: [UInt8]?)

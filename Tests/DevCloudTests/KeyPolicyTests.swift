@@ -199,6 +199,20 @@ struct PolicyTemplateTests {
     #expect(!allowed(model, "Decrypt", as: "host", use: "model"))
   }
 
+  @Test("allow two images during an upgrade, and no mixture of them")
+  func twoImages() throws {
+    let templates = PolicyTemplates(images: [("a0", "a1", "a2"), ("b0", "b1", "b2")])
+    let epoch = try KeyPolicy(json: try templates.epochKey())
+    func allows(_ pcrs: [String]) -> Bool {
+      let registers = Dictionary(uniqueKeysWithValues: pcrs.enumerated().map { ("\($0)", $1) })
+      return allowed(epoch, "Decrypt", as: "host", registers, use: "epoch")
+    }
+    #expect(allows(["a0", "a1", "a2"]) && allows(["b0", "b1", "b2"]))
+    for mixture in [["a0", "b1", "b2"], ["b0", "a1", "b2"], ["b0", "b1", "a2"], ["c0", "a1", "a2"]] {
+      #expect(!allows(mixture), "\(mixture)")
+    }
+  }
+
   @Test("release nothing before measurements are allowed")
   func beforeAllow() throws {
     let templates = PolicyTemplates(measurements: nil)

@@ -66,6 +66,25 @@ struct KeyServiceTests {
     #expect(first == second)
   }
 
+  @Test("obeys a key policy that demands one policy in PCR16: neither another, nor none, nor an unlocked register")
+  func pinnedPolicy() throws {
+    let policy = Array(SHA256.hash(data: [1, 2, 3]))
+    let value = Hex.encode(Array(SHA384.hash(data: PCRBank.zero + policy)))
+    let measured = Laboratory.measurement
+    let image = (Hex.encode(measured.pcr0), Hex.encode(measured.pcr1), Hex.encode(measured.pcr2))
+    try DevelopmentState.writePolicies(
+      PolicyTemplates(images: [image], pinnedPolicy: value), in: laboratory.state.directory)
+    #expect(try generate(key.recipient(enclave)).errorName == "AccessDeniedException", "nothing is pinned")
+    #expect(try enclave.ask(.extendPCR(16, data: policy)) != .error("ReadOnlyIndex"))
+    #expect(try generate(key.recipient(enclave)).errorName == "AccessDeniedException", "not locked, so not in documents")
+    #expect(try enclave.ask(.lockPCR(16)) == .lockPCR)
+    #expect(try generate(key.recipient(enclave)).errorName == "ok")
+    let other = laboratory.module()
+    _ = try other.ask(.extendPCR(16, data: Array(SHA256.hash(data: [4]))))
+    _ = try other.ask(.lockPCR(16))
+    #expect(try generate(key.recipient(other)).errorName == "AccessDeniedException")
+  }
+
   @Test("seals to a recipient in BER that openssl reads, of indefinite length", .enabled(if: Need.openssl.isMet))
   func envelope() throws {
     let openssl = try Need.openssl.require().path

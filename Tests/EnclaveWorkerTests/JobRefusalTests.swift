@@ -54,6 +54,22 @@ struct JobRefusalTests {
     }
   }
 
+  @Test("A job sealed under a newer policy than the loaded one is undecided: the host chooses which is loaded")
+  func olderPolicy() throws {
+    let world = try TestWorld()
+    try world.start()
+    var claims = try world.manifest(for: Self.input, items: 3)
+    claims.policyVersion = 6
+    // What the newer policy would allow and the older one does not must not show either.
+    claims.operation = "generate"
+    let bundle = try world.bundle(claims, Self.input)
+    let seen = try world.host(bundle).runJob()
+    #expect(seen.code == .retry && seen.receipt == nil && seen.files.isEmpty)
+    world.policyClaims.version = 6
+    #expect(try world.configure() == .ok)
+    #expect(try world.host(bundle).runJob().code == .refused, "decided by the policy that the submitter knew")
+  }
+
   @Test("No flipped bit and no truncation of a bundle completes")
   func altered() throws {
     let world = try TestWorld()
@@ -72,7 +88,7 @@ struct JobRefusalTests {
   @Test(
     "Each rule of the manifest and the policy refuses by itself, and only the recipients learn which",
     arguments: [
-      "sealing key", "not_after", "policy version", "operation", "model", "precision", "items", "bytes", "length",
+      "sealing key", "not_after", "operation", "model", "precision", "items", "bytes", "length",
       "recovery",
     ])
   func rules(rule: String) throws {
@@ -87,7 +103,6 @@ struct JobRefusalTests {
     switch rule {
     case "sealing key": claims.sealingKey = claims.model
     case "not_after": claims.notAfterMs = TestWorld.now - 1
-    case "policy version": claims.policyVersion = 6
     case "operation": claims.operation = "generate"
     case "model": claims.model = claims.sealingKey
     case "precision": claims.precision = "int8"

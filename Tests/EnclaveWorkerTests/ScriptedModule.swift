@@ -10,12 +10,18 @@ final class ScriptedModule: SecurityModule {
   private let offset = Mutex<Int64>(0)
   private let requests = Mutex<[SecurityModuleRequest]>([])
   private let failing = Mutex<String?>(nil)
+  private let registers = Mutex<[UInt64: (isLocked: Bool, value: [UInt8])]>([:])
 
   /// Every request so far.
   var seen: [SecurityModuleRequest] { requests.withLock { $0 } }
 
   /// Moves the module's clock against the system's.
   func shiftClock(byMs milliseconds: Int64) { offset.withLock { $0 = milliseconds } }
+
+  /// A register as it is now.
+  func register(_ index: UInt64) -> (isLocked: Bool, value: [UInt8]) {
+    registers.withLock { $0[index] ?? (false, [UInt8](repeating: 0, count: 48)) }
+  }
 
   /// Answers everything with this error from now on.
   func fail(with name: String?) { failing.withLock { $0 = name } }
@@ -31,6 +37,20 @@ final class ScriptedModule: SecurityModule {
         document: Self.document(timestamp: now, userData: userData, nonce: nonce, publicKey: publicKey)
       ).encoded()
     case .getRandom: return SecurityModuleResponse.random([UInt8](repeating: 7, count: 256)).encoded()
+    case .describePCR(let index):
+      let (isLocked, value) = register(index)
+      return SecurityModuleResponse.describePCR(lock: isLocked, data: value).encoded()
+    case .extendPCR(let index, let data):
+      let (isLocked, old) = register(index)
+      guard !isLocked else { return SecurityModuleResponse.error("ReadOnlyIndex").encoded() }
+      let value = Array(SHA384.hash(data: old + data))
+      registers.withLock { $0[index] = (false, value) }
+      return SecurityModuleResponse.extendPCR(data: value).encoded()
+    case .lockPCR(let index):
+      let (isLocked, value) = register(index)
+      guard !isLocked else { return SecurityModuleResponse.error("ReadOnlyIndex").encoded() }
+      registers.withLock { $0[index] = (true, value) }
+      return SecurityModuleResponse.lockPCR.encoded()
     default: return SecurityModuleResponse.error("InvalidOperation").encoded()
     }
   }

@@ -91,20 +91,11 @@ struct ServiceTests {
     let files = try #require(world.epochFiles)
     let input = TestWorld.lines(2)
     let bundle = try world.bundle(try world.manifest(for: input, items: 2), input)
-    let image = Image(
-      evidenceClass: .development, policyKey: world.officer.verifyingKey, kmsRoots: try TestKMS.pem("root.pem"),
-      moduleEndpoint: .unix("/unused"))
-    let second = Worker(enclave: try Enclave(image: image, module: ScriptedModule()))
-    var host = world.host(bundle)
-    host = TestHost(worker: second, objects: host.objects)
-    let policy = try Signed.sign(world.policyClaims, with: world.officer)
-    let configuration = WorkerConfiguration(
-      policy: policy.bytes, relay: .unix(world.kms.socket), accessKeyID: "AKID", secretAccessKey: [1],
-      sessionToken: nil)
-    #expect(try host.ask(.configure(configuration)).code == .ok)
+    let host = TestHost(worker: try world.anotherWorker(), objects: world.host(bundle).objects)
     let reply = try host.ask(.loadEpoch(seed: files.seed, announcement: files.announcement))
     #expect(reply.code == .ok && reply.statement == nil && reply.seed == nil)
     #expect(try host.runJob().code == .ok)
+    #expect(try world.host(bundle).runJob().code == .ok, "two workers open bundles of one epoch")
   }
 
   @Test("A seed is refused beside another announcement, when altered, past its end and grace, or below the minimum")
@@ -223,6 +214,14 @@ struct ServiceTests {
     #expect(throws: ImageError.self, "a socket is no production module") { try Image(directory: directory) }
     try put("security-module", "/dev/nsm\n")
     #expect(try Image(directory: directory).moduleEndpoint == nil)
+    #expect(try !Image(directory: directory).pinsPolicy)
+    try put("pin-policy", "yes\n")
+    #expect(try Image(directory: directory).pinsPolicy)
+    for text in ["", "no\n", "yes\nyes\n", "YES\n"] {
+      try put("pin-policy", text)
+      #expect(throws: ImageError.self, "\(text)") { try Image(directory: directory) }
+    }
+    try FileManager.default.removeItem(atPath: directory + "/pin-policy")
     try put("policy.pub", "00\n")
     #expect(throws: ImageError.self) { try Image(directory: directory) }
   }

@@ -28,6 +28,8 @@ struct TestHost {
   var cancelAfter: Int?
   /// Pulls of this stream that are answered with "absent", by their number from 1.
   var absentAt: (stream: JobStream, pull: Int)?
+  /// Called with each word of progress, before it is acknowledged.
+  var onProgress: (UInt64) -> Void = { _ in }
   /// Requests after which the host goes away.
   var leaveAfter: Int?
 
@@ -66,7 +68,9 @@ struct TestHost {
         try near.send(JobReply.data(Array(object[start..<end])).encoded())
         continue
       case .write(let file, let bytes): seen.files[file, default: []] += bytes
-      case .progress(let done): seen.progress.append(done)
+      case .progress(let done):
+        seen.progress.append(done)
+        onProgress(done)
       case .end(let code, let receipt):
         seen.code = code
         seen.receipt = receipt

@@ -27,13 +27,13 @@ final class TestWorld {
 
   static var now: UInt64 { UInt64(cplatform_now_ms()) }
 
-  init() throws {
+  init(pinsPolicy: Bool = false) throws {
     (officer, publisher, submitter) = (try .generate(), try .generate(), try .generate())
     recipient = try HybridIdentity.generate()
     kms = try TestKMS()
     let image = Image(
       evidenceClass: .development, policyKey: officer.verifyingKey, kmsRoots: try TestKMS.pem("root.pem"),
-      moduleEndpoint: .unix("/unused"))
+      moduleEndpoint: .unix("/unused"), pinsPolicy: pinsPolicy)
     enclave = try Enclave(image: image, module: module)
     worker = Worker(enclave: enclave)
     let manifest = try Self.publish(by: publisher)
@@ -111,6 +111,21 @@ final class TestWorld {
       policy: policy.bytes, relay: .unix(kms.socket), accessKeyID: "AKID", secretAccessKey: Array("secret".utf8),
       sessionToken: nil)
     return try TestHost(worker: worker).ask(.configure(configuration)).code
+  }
+
+  /// Another boot of the same image, with the policy as it stands: it knows no epoch.
+  func anotherWorker() throws -> Worker {
+    let image = Image(
+      evidenceClass: .development, policyKey: officer.verifyingKey, kmsRoots: try TestKMS.pem("root.pem"),
+      moduleEndpoint: .unix("/unused"))
+    let worker = Worker(enclave: try Enclave(image: image, module: ScriptedModule()))
+    let configuration = WorkerConfiguration(
+      policy: try Signed.sign(policyClaims, with: officer).bytes, relay: .unix(kms.socket), accessKeyID: "AKID",
+      secretAccessKey: [1], sessionToken: nil)
+    guard try TestHost(worker: worker).ask(.configure(configuration)).code == .ok else {
+      throw WireError.malformed("configure")
+    }
+    return worker
   }
 
   /// Policy and first epoch.

@@ -34,7 +34,7 @@ struct MessagesTests {
     try roundTrip(
       [
         .configure(configuration), .configure(bare), .status(nonce: [1]), .createEpoch(7),
-        .loadEpoch(seed: [1], announcement: [2]), .runJob(attempt: 3),
+        .loadEpoch(seed: [1], announcement: [2]), .dropEpoch(4), .runJob(attempt: 3),
       ], { (message: Activity) in message.encoded() }, { try Activity($0) })
     #expect(throws: WireError.self) { _ = try Activity(.object([("activity", .text("shell"))])) }
     #expect(throws: WireError.self) {

@@ -11,8 +11,20 @@ struct PolicyTemplates {
   static let account = "111122223333"
   static func role(_ profile: String) -> String { "arn:aws:iam::\(account):role/ephemeral-\(profile)" }
 
-  /// Lower-case hex of PCR0, PCR1 and PCR2, or nil while no measurements are allowed.
-  let measurements: (pcr0: String, pcr1: String, pcr2: String)?
+  /// Lower-case hex of PCR0, PCR1 and PCR2 of one image.
+  typealias Measurements = (pcr0: String, pcr1: String, pcr2: String)
+
+  /// The images that are given keys: one, or during an upgrade two. None while nothing is allowed.
+  let images: [Measurements]
+  /// PCR16 of the one policy that enclaves must be pinned to (protocol §9), or nil for any.
+  let pinnedPolicy: String?
+
+  init(images: [Measurements], pinnedPolicy: String? = nil) {
+    self.images = images
+    self.pinnedPolicy = pinnedPolicy
+  }
+
+  init(measurements: Measurements?) { self.init(images: measurements.map { [$0] } ?? []) }
 
   private struct Document: Encodable {
     var version = "2012-10-17"
@@ -29,7 +41,7 @@ struct PolicyTemplates {
     let principal: [String: String]
     let actions: [String]
     var resource = "*"
-    var condition: [String: [String: String]]?
+    var condition: [String: [String: [String]]]?
     enum CodingKeys: String, CodingKey {
       case sid = "Sid"
       case effect = "Effect"
@@ -69,34 +81,38 @@ struct PolicyTemplates {
       actions: ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:EnableKey", "kms:DisableKey"])
   }
 
-  private var registers: [(name: String, value: String)] {
-    guard let measurements else { return [] }
-    return [("ImageSha384", measurements.pcr0), ("PCR1", measurements.pcr1), ("PCR2", measurements.pcr2)]
+  private typealias Registers = [(name: String, value: String)]
+
+  private func registers(of image: Measurements) -> Registers {
+    let pin = pinnedPolicy.map { [("PCR16", $0)] } ?? []
+    return [("ImageSha384", image.pcr0), ("PCR1", image.pcr1), ("PCR2", image.pcr2)] + pin
   }
 
+  /// One Allow for each image, so that registers of two images together are no image.
   private func allowEnclave(_ actions: [String], use: String) -> [Statement] {
-    guard !registers.isEmpty else { return [] }
-    let measured = Dictionary(
-      uniqueKeysWithValues: registers.map { ("kms:RecipientAttestation:\($0.name)", $0.value) })
-    return [
-      Statement(
-        sid: "EnclaveOfTheseMeasurements", effect: "Allow", principal: ["AWS": Self.role("host")], actions: actions,
+    images.enumerated().map { index, image in
+      let measured = registers(of: image).map { ("kms:RecipientAttestation:\($0.name)", [$0.value]) }
+      return Statement(
+        sid: "EnclaveOfTheseMeasurements" + (index == 0 ? "" : "\(index + 1)"), effect: "Allow",
+        principal: ["AWS": Self.role("host")], actions: actions,
         condition: [
-          "StringEqualsIgnoreCase": measured, "StringEquals": ["kms:EncryptionContext:ephemeralml:use": use],
+          "StringEqualsIgnoreCase": Dictionary(uniqueKeysWithValues: measured),
+          "StringEquals": ["kms:EncryptionContext:ephemeralml:use": [use]],
         ])
-    ]
+    }
   }
 
   private func denyOthers(_ actions: [String]) -> [Statement] {
-    guard !registers.isEmpty else {
+    guard let first = images.first else {
       return [
         Statement(sid: "NothingIsAllowedYet", effect: "Deny", principal: ["AWS": "*"], actions: actions)
       ]
     }
-    return registers.map { name, value in
-      Statement(
+    return registers(of: first).map(\.name).enumerated().map { place, name in
+      let values = Set(images.map { registers(of: $0)[place].value })
+      return Statement(
         sid: "NothingWithoutThis\(name)", effect: "Deny", principal: ["AWS": "*"], actions: actions,
-        condition: ["StringNotEqualsIgnoreCase": ["kms:RecipientAttestation:\(name)": value]])
+        condition: ["StringNotEqualsIgnoreCase": ["kms:RecipientAttestation:\(name)": values.sorted()]])
     }
   }
 

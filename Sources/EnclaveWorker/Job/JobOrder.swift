@@ -21,18 +21,21 @@ struct JobOrder {
 
   /// Everything that the policy and the clock say about this order (protocol §5).
   ///
-  /// - Throws: ``WorkerFault`` with `refused` and the reason, which goes into the sealed results.
+  /// - Throws: ``WorkerFault`` with `refused` and the reason, which goes into the sealed results; with `retry` for a
+  ///   policy older than the submitter's. Which policy is loaded is the host's doing, and an order that the newer one
+  ///   permits must not end by a receipt because the host handed over an older one.
   func authorise(under policy: PolicyClaims, epoch: Epoch, inputBytes: UInt64, atMs now: UInt64) throws {
     let claims = manifest.claims
     func require(_ condition: Bool, _ reason: String) throws {
       guard condition else { throw WorkerFault.refused(reason) }
     }
+    guard claims.policyVersion <= policy.version else {
+      throw WorkerFault.retry(
+        "the submitter knows policy version \(claims.policyVersion), this worker only \(policy.version)")
+    }
     if let refusal = epoch.refusal(under: policy, atMs: now) { throw WorkerFault.refused(refusal) }
     try require(claims.sealingKey == epoch.keyDigest, "the manifest names another sealing key than the bundle's")
     try require(now <= claims.notAfterMs, "the manifest's not_after has passed")
-    try require(
-      claims.policyVersion <= policy.version,
-      "the submitter knows policy version \(claims.policyVersion), this worker only \(policy.version)")
     try require(submitter.operations.contains(claims.operation), "the policy does not allow the operation")
     try require(submitter.models.contains(claims.model), "the policy does not allow the model to this submitter")
     try require(claims.operation == "embed", "this worker computes embed only")

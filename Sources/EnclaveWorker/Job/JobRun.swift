@@ -36,6 +36,7 @@ struct JobRun {
   /// From a manifest that verified to sealed results. From here on every reason stands in them, for the recipients
   /// alone.
   private func carryOut(_ order: JobOrder, _ bundle: OpenedBundle, atMs now: UInt64) throws -> Verdict {
+    try link.progress(done: 0)
     let results = try ResultFiles(order, to: link)
     var fault: WorkerFault?
     do {

@@ -44,6 +44,9 @@ final class Epochs: Sendable {
     held.withLock { epochs in epochs = epochs.filter { $0.value.refusal(under: policy, atMs: now) == nil } }
   }
 
+  /// Lets go of every key of epoch `number`; a job that is under way with one keeps it to its end.
+  func drop(_ number: UInt64) { held.withLock { epochs in epochs = epochs.filter { $0.value.number != number } } }
+
   /// Makes the sealing key of epoch `number`, has KMS guard its seed, and announces it.
   ///
   /// - Returns: the announcement's COSE bytes and the seed's age file.

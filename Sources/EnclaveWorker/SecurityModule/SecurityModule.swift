@@ -48,6 +48,27 @@ extension SecurityModule {
     return bytes
   }
 
+  /// One register and whether it can still change.
+  func describe(register: UInt64) throws -> (isLocked: Bool, value: [UInt8]) {
+    guard case .describePCR(let isLocked, let value) = try perform(.describePCR(register)), value.count == 48 else {
+      throw SecurityModuleError.malformed("no register")
+    }
+    return (isLocked, value)
+  }
+
+  /// Sets a register to SHA-384(old ‖ data) and returns its new value.
+  func extend(register: UInt64, with data: [UInt8]) throws -> [UInt8] {
+    guard case .extendPCR(let value) = try perform(.extendPCR(register, data: data)) else {
+      throw SecurityModuleError.malformed("no register")
+    }
+    return value
+  }
+
+  /// Fixes a register for the rest of the boot; from then on it stands in every document.
+  func lock(register: UInt64) throws {
+    guard case .lockPCR = try perform(.lockPCR(register)) else { throw SecurityModuleError.malformed("no lock") }
+  }
+
   /// The hypervisor's clock in milliseconds since 1970: the timestamp of a document made for this and thrown away.
   func milliseconds() throws -> UInt64 { try Self.timestamp(of: try attest()) }
 

@@ -13,6 +13,8 @@ final class Enclave: Sendable {
   let policyKey: VerifyingKey
   let module: any SecurityModule
   let kms: KMSClient
+  /// Where the image says so: what holds this boot to one policy.
+  let policyPin: PolicyPin?
   /// Ed25519, made at boot, attested with every statement, never stored.
   private let bootKey: SigningKey
 
@@ -23,6 +25,7 @@ final class Enclave: Sendable {
     evidenceClass = image.evidenceClass
     policyKey = image.policyKey
     self.module = module
+    policyPin = image.pinsPolicy ? PolicyPin(module) : nil
     Self.stir(try module.random())
     let now = try module.milliseconds()
     // On Nitro the kernel's clock is the host's to skew until the hypervisor's replaces it. On a developer's machine it

@@ -22,6 +22,8 @@ struct Image {
   let kmsRoots: [UInt8]
   /// Where the security module is: nil is `/dev/nsm`.
   let moduleEndpoint: Endpoint?
+  /// Whether the first policy of a boot goes into PCR16 and stays the only one (protocol §9).
+  let pinsPolicy: Bool
 
   /// The largest file of the directory.
   static let fileBytes = 1 << 20
@@ -44,17 +46,26 @@ struct Image {
     default:
       throw ImageError("security-module: /dev/nsm belongs to production and emulated, unix:/path to development")
     }
+    switch try Self.optionalLine("pin-policy", in: directory) {
+    case nil: pinsPolicy = false
+    case "yes": pinsPolicy = true
+    default: throw ImageError("pin-policy: expected yes; leave the file out for no")
+    }
     self.evidenceClass = evidenceClass
     self.policyKey = policyKey
     kmsRoots = try Self.read("kms-roots.pem", in: directory)
   }
 
   /// For tests, which have no measured directory.
-  init(evidenceClass: EvidenceClass, policyKey: VerifyingKey, kmsRoots: [UInt8], moduleEndpoint: Endpoint?) {
+  init(
+    evidenceClass: EvidenceClass, policyKey: VerifyingKey, kmsRoots: [UInt8], moduleEndpoint: Endpoint?,
+    pinsPolicy: Bool = false
+  ) {
     self.evidenceClass = evidenceClass
     self.policyKey = policyKey
     self.kmsRoots = kmsRoots
     self.moduleEndpoint = moduleEndpoint
+    self.pinsPolicy = pinsPolicy
   }
 
   /// Opens the security module that the image names.
@@ -71,6 +82,12 @@ struct Image {
       throw ImageError("\(name): not one line of text")
     }
     return text
+  }
+
+  /// As ``line(_:in:)``; nil where there is no such file.
+  private static func optionalLine(_ name: String, in directory: String) throws -> String? {
+    guard access(directory + "/" + name, F_OK) == 0 || errno != ENOENT else { return nil }
+    return try line(name, in: directory)
   }
 
   private static func read(_ name: String, in directory: String) throws -> [UInt8] {

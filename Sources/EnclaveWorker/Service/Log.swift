@@ -9,7 +9,7 @@ enum Log {
     case configureRefused = "configure refused"
     case epochCreated = "epoch created"
     case epochLoaded = "epoch loaded"
-    case epochRefused = "epoch refused"
+    case epochDropped = "epoch dropped"
     case jobStarted = "job started"
     case jobEnded = "job ended"
     case jobInterrupted = "job interrupted"

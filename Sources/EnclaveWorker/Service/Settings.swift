@@ -27,12 +27,12 @@ final class SettingsStore: Sendable {
   ///
   /// Refused: another signer, a passed end, a version below one seen in this boot, the same version with other bytes
   /// (a fork), KMS keys that are no full ARNs, and outside of development a relay that is no vsock address: an enclave
-  /// has no other way out.
+  /// has no other way out. Where the image pins its policy, any other than the first of this boot is refused too.
   ///
-  /// - Throws: ``WorkerFault``.
+  /// - Throws: ``WorkerFault``, ``SecurityModuleError``.
   func install(
     _ configuration: WorkerConfiguration, policyKey: VerifyingKey, evidenceClass: Image.EvidenceClass,
-    atMs now: UInt64
+    pin: PolicyPin? = nil, atMs now: UInt64
   ) throws -> Settings {
     if case .unix = configuration.relay, evidenceClass != .development {
       throw WorkerFault.refused("a relay at a Unix path")
@@ -52,6 +52,8 @@ final class SettingsStore: Sendable {
           throw WorkerFault.refused("another policy of the same version")
         }
       }
+      // Before anything can use these settings, and so before the first request to KMS.
+      try pin?.pin(settings.policy.digest)
       installed = settings
     }
     return settings

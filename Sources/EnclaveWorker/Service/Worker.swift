@@ -46,7 +46,8 @@ final class Worker: Sendable {
     switch activity {
     case .configure(let configuration):
       let installed = try settings.install(
-        configuration, policyKey: enclave.policyKey, evidenceClass: enclave.evidenceClass, atMs: now)
+        configuration, policyKey: enclave.policyKey, evidenceClass: enclave.evidenceClass, pin: enclave.policyPin,
+        atMs: now)
       epochs.prune(under: installed.policy.claims, atMs: now)
       Log.note(.configured)
       return WorkerReply(.ok)
@@ -59,6 +60,10 @@ final class Worker: Sendable {
     case .loadEpoch(let seed, let announcement):
       try epochs.load(seed: seed, announcement: announcement, for: settings.inForce(atMs: now), in: enclave)
       Log.note(.epochLoaded)
+      return WorkerReply(.ok)
+    case .dropEpoch(let number):
+      epochs.drop(number)
+      Log.note(.epochDropped)
       return WorkerReply(.ok)
     case .runJob: throw WorkerFault.refused("a job has its own exchange")
     }
