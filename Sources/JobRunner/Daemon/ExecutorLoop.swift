@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import ObjectStore
 import Queue
+import Synchronization
 import Wire
 
 /// Claims jobs for one worker and runs their attempts, one after another, until it is stopped.
@@ -17,12 +18,8 @@ final class ExecutorLoop: @unchecked Sendable {
   private let states: StateWriter
   private let log: Logger
   private let request: ClaimRequest
-  private let lock = NSCondition()
-  /// Guarded by `lock`.
-  private var isStopping = false
-  private var isDraining = false
-  private var isWoken = false
-  private var hasEnded = false
+  private let loop = StoppableLoop()
+  private let isDraining = Atomic(false)
   /// Used by the loop's thread alone.
   private var isWorkerReady = false
   private var complaint = Complaint()
@@ -46,43 +43,23 @@ final class ExecutorLoop: @unchecked Sendable {
   }
 
   /// Starts the loop on a thread of its own.
-  func start() { Thread.detachNewThread { [self] in run() } }
+  func start() { loop.start { [self] in run() } }
 
   /// Wakes the loop because there may be something to claim.
-  func wake() {
-    lock.lock()
-    isWoken = true
-    lock.broadcast()
-    lock.unlock()
-  }
+  func wake() { loop.wake() }
 
   /// No more claims; the attempt under way goes on. (Draining, before an upgrade.)
-  func drain() {
-    lock.lock()
-    isDraining = true
-    lock.unlock()
-  }
+  func drain() { isDraining.store(true, ordering: .relaxed) }
 
   /// Gives the attempt under way back to the queue and waits until the loop has ended.
-  func stop(within seconds: TimeInterval) {
-    let limit = Date(timeIntervalSinceNow: seconds)
-    lock.lock()
-    isStopping = true
-    lock.broadcast()
-    while !hasEnded, lock.wait(until: limit) {}
-    lock.unlock()
-  }
+  func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 
   private func run() {
     var failures = 0
-    while let mayClaim = pause(failures: failures) {
+    while pause(failures: failures) {
       guard mayClaim else { continue }
       failures = claimAll() ? 0 : failures + 1
     }
-    lock.lock()
-    hasEnded = true
-    lock.broadcast()
-    lock.unlock()
   }
 
   /// Claims and runs what there is. False when worker or queue are in no state to go on.
@@ -99,7 +76,7 @@ final class ExecutorLoop: @unchecked Sendable {
       return false
     }
     do {
-      while mayGoOn, let lease = try queue.claim(request, at: clock.now()) {
+      while mayClaim, let lease = try queue.claim(request, at: clock.now()) {
         guard attempt(lease) else {
           // Look at worker and store again before the next claim: an outage must not cost every job that waits a try.
           supervisor.forget()
@@ -113,22 +90,12 @@ final class ExecutorLoop: @unchecked Sendable {
     }
   }
 
-  private var mayGoOn: Bool {
-    lock.lock()
-    defer { lock.unlock() }
-    return !isStopping && !isDraining
-  }
+  private var mayClaim: Bool { !loop.isStopping && !isDraining.load(ordering: .relaxed) }
 
-  /// Waits a moment, or until woken; after failures longer, and undisturbed. Nil when the loop is to end; false while
-  /// nothing may be claimed.
-  private func pause(failures: Int) -> Bool? {
-    lock.lock()
-    defer { lock.unlock() }
+  /// Waits a moment, or until woken; after failures longer, and undisturbed. False when the loop is to end.
+  private func pause(failures: Int) -> Bool {
     let seconds = min(0.5 * Double(1 << min(failures, 8)), ExecutorLoop.longestPauseSeconds)
-    let limit = Date(timeIntervalSinceNow: seconds)
-    while !isStopping, failures > 0 || !isWoken, lock.wait(until: limit) {}
-    isWoken = false
-    return isStopping ? nil : !isDraining
+    return loop.rest(atMost: seconds, ignoringWakes: failures > 0)
   }
 
   /// False when the attempt ended by a fault.
@@ -139,11 +106,7 @@ final class ExecutorLoop: @unchecked Sendable {
     let driver = ExecutorDriver(lease, store: queue, clock: clock)
     let io = AttemptIO(store: store, supervisor: supervisor, client: client)
     let keeper = LeaseKeeper(lease, driver: driver, io: io, queue: queue, clock: clock, request: request)
-    keeper.isStopping = { [self] in
-      lock.lock()
-      defer { lock.unlock() }
-      return isStopping
-    }
+    keeper.isStopping = { [loop] in loop.isStopping }
     keeper.onBeat = { [states] done in states.note(lease.job, done: done) }
     keeper.start()
     let result = driver.run(io)

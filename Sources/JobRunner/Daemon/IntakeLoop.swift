@@ -13,10 +13,7 @@ final class IntakeLoop: @unchecked Sendable {
   private let interval: TimeInterval
   private let log: Logger
   private let onWork: @Sendable () -> Void
-  private let lock = NSCondition()
-  /// Guarded by `lock`.
-  private var isStopping = false
-  private var hasEnded = false
+  private let loop = StoppableLoop()
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
   private var ignored: [String] = []
@@ -38,17 +35,10 @@ final class IntakeLoop: @unchecked Sendable {
     self.onWork = onWork
   }
 
-  func start() { Thread.detachNewThread { [self] in run() } }
+  func start() { loop.start { [self] in run() } }
 
   /// Ends the loop after the pass under way.
-  func stop(within seconds: TimeInterval) {
-    let limit = Date(timeIntervalSinceNow: seconds)
-    lock.lock()
-    isStopping = true
-    lock.broadcast()
-    while !hasEnded, lock.wait(until: limit) {}
-    lock.unlock()
-  }
+  func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 
   private func run() {
     var intake = IntakeDriver(routes: InboxRoutes(schedules: schedules), store: queue, inbox: inbox)
@@ -65,20 +55,7 @@ final class IntakeLoop: @unchecked Sendable {
       } catch {
         if complaint.isDue("\(error)") { log.warning("intake: \(error)") }
       }
-    } while rest(seconds)
-    lock.lock()
-    hasEnded = true
-    lock.broadcast()
-    lock.unlock()
-  }
-
-  /// False when the loop is to end.
-  private func rest(_ seconds: TimeInterval) -> Bool {
-    let limit = Date(timeIntervalSinceNow: seconds)
-    lock.lock()
-    defer { lock.unlock() }
-    while !isStopping, lock.wait(until: limit) {}
-    return !isStopping
+    } while loop.rest(atMost: seconds)
   }
 
   private func pass(_ intake: inout IntakeDriver, _ scheduler: SchedulerDriver) throws {

@@ -9,8 +9,8 @@ final class LeaseKeeper: @unchecked Sendable {
   private let queue: any QueueStore
   private let clock: any QueueClock
   private let request: ClaimRequest
-  private let lock = NSCondition()
-  private var isOver = false
+  private let loop = StoppableLoop()
+  private static let lookSeconds = 0.25
   /// Asked at each beat.
   var isStopping: () -> Bool = { false }
   /// Told the items done at each beat; must not block, since the lease waits for it.
@@ -28,15 +28,10 @@ final class LeaseKeeper: @unchecked Sendable {
     self.request = request
   }
 
-  func start() { Thread.detachNewThread { [self] in run() } }
+  func start() { loop.start { [self] in run() } }
 
-  /// The attempt is over.
-  func stop() {
-    lock.lock()
-    isOver = true
-    lock.broadcast()
-    lock.unlock()
-  }
+  /// The attempt is over. A heartbeat under way is not waited for: the queue's fence refuses it.
+  func stop() { loop.stop(within: 0) }
 
   /// Looks around four times a second, renews the lease at a third of its length.
   ///
@@ -46,7 +41,7 @@ final class LeaseKeeper: @unchecked Sendable {
     var renewAt = clock.now() + request.leaseDuration / 3
     var until = lease.leaseUntil
     var cancelSeen = lease.cancelRequested
-    while !waitForEnd() {
+    while loop.rest(atMost: LeaseKeeper.lookSeconds) {
       let now = clock.now()
       if isStopping() { return end(.shutdown) }
       if now >= lease.deadlineAt { return end(.deadlinePassed) }
@@ -73,12 +68,5 @@ final class LeaseKeeper: @unchecked Sendable {
   private func end(_ event: ExecutorEvent) {
     driver.post(event)
     io.interrupt()
-  }
-
-  private func waitForEnd() -> Bool {
-    lock.lock()
-    defer { lock.unlock() }
-    if !isOver { _ = lock.wait(until: Date(timeIntervalSinceNow: 0.25)) }
-    return isOver
   }
 }

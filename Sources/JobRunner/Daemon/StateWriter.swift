@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import ObjectStore
 import Queue
+import Synchronization
 import Wire
 
 /// Writes `jobs/<name>/state.json`, for clients that see the store alone. The truth about a job is its commit.
@@ -14,11 +15,9 @@ final class StateWriter: @unchecked Sendable {
   private let queue: any QueueStore
   private let clock: any QueueClock
   private let log: Logger
-  private let lock = NSCondition()
-  /// Jobs to write, with the items done. Guarded by `lock`, like the two below.
-  private var waiting: [JobName: UInt64] = [:]
-  private var isStopping = false
-  private var hasEnded = false
+  private let loop = StoppableLoop()
+  /// Jobs to write, with the items done.
+  private let waiting = Mutex<[JobName: UInt64]>([:])
   /// Used by the writing thread alone.
   private var complaint = Complaint()
   private static let pauseAfterFailureSeconds = 5.0
@@ -31,22 +30,18 @@ final class StateWriter: @unchecked Sendable {
   }
 
   /// Starts writing, on a thread of its own.
-  func start() { Thread.detachNewThread { [self] in run() } }
+  func start() { loop.start { [self] in run() } }
 
   /// These jobs have moved.
   func note(_ jobs: some Sequence<JobName>) {
-    lock.lock()
-    for job in jobs { waiting[job] = 0 }
-    lock.broadcast()
-    lock.unlock()
+    waiting.withLock { for job in jobs { $0[job] = 0 } }
+    loop.wake()
   }
 
   /// A running job has done so many items.
   func note(_ job: JobName, done: UInt64) {
-    lock.lock()
-    waiting[job] = done
-    lock.broadcast()
-    lock.unlock()
+    waiting.withLock { $0[job] = done }
+    loop.wake()
   }
 
   /// Every member of a run has moved.
@@ -61,14 +56,7 @@ final class StateWriter: @unchecked Sendable {
   }
 
   /// Writes what is noted, as far as the time allows, and ends.
-  func stop(within seconds: TimeInterval) {
-    let limit = Date(timeIntervalSinceNow: seconds)
-    lock.lock()
-    isStopping = true
-    lock.broadcast()
-    while !hasEnded, lock.wait(until: limit) {}
-    lock.unlock()
-  }
+  func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 
   private func run() {
     while let batch = next() {
@@ -79,29 +67,30 @@ final class StateWriter: @unchecked Sendable {
       }
       if !rest.isEmpty { putBack(rest) }
     }
-    lock.lock()
-    hasEnded = true
-    lock.broadcast()
-    lock.unlock()
   }
 
   /// Waits for jobs; nil when the daemon stops and none is left.
   private func next() -> [JobName: UInt64]? {
-    lock.lock()
-    defer { lock.unlock() }
-    while waiting.isEmpty, !isStopping { lock.wait() }
-    defer { waiting = [:] }
-    return waiting.isEmpty ? nil : waiting
+    while true {
+      // Asked before the look, so that what was noted before the stop is still written.
+      let isLast = loop.isStopping
+      let batch = waiting.withLock { jobs in
+        defer { jobs = [:] }
+        return jobs
+      }
+      if !batch.isEmpty { return batch }
+      if isLast { return nil }
+      _ = loop.rest()
+    }
   }
 
   /// Keeps for later what could not be written, and rests; what was noted meanwhile is newer. A daemon that stops does
   /// not try again.
   private func putBack(_ rest: [JobName: UInt64]) {
-    let limit = Date(timeIntervalSinceNow: StateWriter.pauseAfterFailureSeconds)
-    lock.lock()
-    defer { lock.unlock() }
-    while !isStopping, lock.wait(until: limit) {}
-    if isStopping { waiting = [:] } else { waiting.merge(rest) { newer, _ in newer } }
+    let goesOn = loop.rest(atMost: StateWriter.pauseAfterFailureSeconds, ignoringWakes: true)
+    waiting.withLock { jobs in
+      if goesOn { jobs.merge(rest) { newer, _ in newer } } else { jobs = [:] }
+    }
   }
 
   /// False when the store cannot take it now.
