@@ -42,6 +42,7 @@ let package = Package(
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // Both sides of the trust border
     .target(name: "Wire", dependencies: ["CPlatform"]),
@@ -60,11 +61,14 @@ let package = Package(
     .target(
       name: "Client",
       dependencies: ["Wire", "SealedCrypto", "Attestation", "ObjectStore", "Inference", yams] + crypto),
+    .target(
+      name: "EnclaveImage",
+      dependencies: ["Wire", "CZlib", asn1, .product(name: "Crypto", package: "swift-crypto")]),
     .executableTarget(
       name: "JobRunner",
       dependencies: [
-        "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "CPlatform", arguments,
-        logging, yams,
+        "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "EnclaveImage",
+        "CPlatform", arguments, logging, yams,
       ] + crypto + nio),
     .executableTarget(
       name: "DevCloud",
@@ -101,6 +105,9 @@ let package = Package(
         "Client", "JobRunner", "Attestation", "ObjectStore", "SealedCrypto", "Inference", "Wire", "TestSupport", x509,
         asn1, arguments,
       ] + crypto),
+    .testTarget(
+      name: "EnclaveImageTests",
+      dependencies: ["EnclaveImage", "Wire", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
     .testTarget(
       name: "HostileHostTests",
       dependencies: ["Client", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),

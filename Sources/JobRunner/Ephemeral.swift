@@ -29,7 +29,7 @@ struct Ephemeral: ParsableCommand {
           CancelCommand.self, ResultsCommand.self, ReceiptsCommand.self, KeysCommand.self, TrustCommand.self,
         ]),
       CommandGroup(name: "Model owner", subcommands: [ModelsCommand.self]),
-      CommandGroup(name: "Security officer", subcommands: [PolicyCommand.self, AttestCommand.self]),
+      CommandGroup(name: "Security officer", subcommands: [PolicyCommand.self, AttestCommand.self, ImageCommand.self]),
       CommandGroup(
         name: "Host operator",
         subcommands: [DaemonCommand.self, QueueCommand.self, ScheduleCommand.self, EpochsCommand.self]),

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Attestation
 import Client
+import EnclaveImage
 import Glibc
 import Inference
 import ObjectStore
@@ -31,6 +32,10 @@ struct CLIError {
     case let error as WireError:
       self.init(
         .invalid, "bytes are not what they should be: \(error)", "ask who wrote them", Mender.operator_.rawValue)
+    case let refusal as ImageRefusal:
+      self.init(
+        .invalid, "the image is not right: \(refusal)", "build it again, or fetch it again from who built it",
+        Mender.operator_.rawValue)
     case let error as ModelError:
       self.init(.other, "the model is not right: \(error)", "mend the model folder", Mender.you.rawValue)
     default:
