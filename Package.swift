@@ -113,6 +113,9 @@ let package = Package(
       dependencies: ["Client", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
     .testTarget(
       name: "EndToEndTests", dependencies: ["ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
+    .testTarget(
+      name: "KeyPolicyTests",
+      dependencies: ["Client", "DevCloud", "SealedCrypto", "Wire", "TestSupport"] + crypto),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

@@ -8,7 +8,9 @@ import Wire
 struct PolicyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policy", abstract: "The policy: who and what is allowed, signed offline.",
-    subcommands: [Keygen.self, Sign.self, Install.self, Show.self])
+    subcommands: [
+      Keygen.self, Sign.self, Install.self, Show.self, KeyPolicyLintCommand.self, KeyPolicyGenerateCommand.self,
+    ])
 
   struct Keygen: ParsableCommand {
     static let configuration = CommandConfiguration(
