@@ -8,7 +8,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
 STORE ?= dir
 DOCS ?= jobs/sample
 
-.PHONY: help deps model build demo demo-attack test test-tools emulator lint golden clean
+.PHONY: help deps model build demo demo-attack test test-tools emulator check-infra lint golden clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ test: deps model test-tools ## Every suite
 
 emulator: ## QEMU with the nitro-enclave machine, and vhost-device-vsock, to the user's cache
 	@scripts/emulator.sh
+
+check-infra: ## What can be checked of infra/ without Terraform and without AWS
+	@scripts/check-terraform.sh
 
 lint: ## Formatting, strictly
 	@swift format lint --strict --parallel --recursive Package.swift Sources Tests
