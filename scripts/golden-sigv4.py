@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Makes Tests/Vectors/sigv4/botocore.json: requests as botocore itself serialises and signs them.
+"""Makes Tests/Vectors/sigv4/botocore.json and kms.json: requests as botocore itself serialises and signs them, and where
+botocore sends KMS's in every partition.
 
-Needs botocore 1.43 (`python3 -m pip install botocore==1.43.11` in a virtual environment). Nothing is sent: every
-request is caught just before it would leave. Run from the repository root: scripts/golden-sigv4.py
+Needs botocore (`make test-tools` has it in .cache/venv-moto, or `python3 -m pip install botocore==1.44.5`). Nothing is
+sent: every request is caught just before it would leave. Run from the repository root:
+.cache/venv-moto/bin/python scripts/golden-sigv4.py
 """
+import base64
 import datetime
 import hashlib
 import json
@@ -45,20 +48,20 @@ def record(name, service, region, token, request, raw_path, query, payload):
     })
 
 
-def client(service, region, token, endpoint, signed):
+def client(service, region, token, endpoint, signed, style="path", fips=False):
     session = botocore.session.Session()
     session.set_credentials(ACCESS, SECRET, token)
     return session.create_client(
         service, region_name=region, endpoint_url=endpoint,
         config=botocore.config.Config(
-            s3={"addressing_style": "path", "payload_signing_enabled": signed},
+            s3={"addressing_style": style, "payload_signing_enabled": signed}, use_fips_endpoint=fips,
             request_checksum_calculation="when_required", retries={"total_max_attempts": 1}))
 
 
 def s3(name, operation, arguments, raw_path, query, body=b"", token=None, endpoint="http://127.0.0.1:5000",
-       signed=True):
+       signed=True, style="path"):
     caught = []
-    s3_client = client("s3", "eu-central-1", token, endpoint, signed)
+    s3_client = client("s3", "eu-central-1", token, endpoint, signed, style)
 
     def catch(request, **_):
         caught.append(request)
@@ -105,6 +108,25 @@ s3("delete on TLS", "delete_object", {"Key": "k"}, "/bucket/k", [], token=TOKEN,
 s3("unsigned payload", "upload_part", {"Key": "k", "UploadId": "u", "PartNumber": 1, "Body": b"sealed"}, "/bucket/k",
    [["uploadId", "u"], ["partNumber", "1"]], b"sealed", endpoint="https://s3.example", signed=False)
 
+SHA = base64.b64encode(hashlib.sha256(b"sealed").digest()).decode()
+for key in ["/leading", "a//b///c", "blank and+plus=equals&amp", "übung/é/日本.age", "%41%zz", "~._-", " ", "+"]:
+    s3(f"checksummed put {key}", "put_object",
+       {"Key": key, "Body": b"sealed", "ChecksumSHA256": SHA, "IfNoneMatch": "*",
+        "Metadata": {"ephemeralml-write": "0f" * 16}}, f"/bucket/{key}", [], b"sealed", token=TOKEN)
+    s3(f"virtual host get {key}", "get_object", {"Key": key}, f"/{key}", [], token=TOKEN, endpoint=None, style="virtual")
+s3("conditional range", "get_object", {"Key": "a b", "Range": "bytes=0-", "IfMatch": '"e,tag"', "IfNoneMatch": '"x"'},
+   "/bucket/a b", [])
+s3("only if it changed", "head_object", {"Key": "k", "IfModifiedSince": WHEN, "IfUnmodifiedSince": WHEN}, "/bucket/k", [])
+s3("conditional completion", "complete_multipart_upload",
+   {"Key": "k", "UploadId": "id+/= &", "IfNoneMatch": "*", "MultipartUpload": {"Parts": []}}, "/bucket/k",
+   [["uploadId", "id+/= &"]], b'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/" />')
+s3("sub-resource without a value", "get_object_acl", {"Key": "a+b"}, "/bucket/a+b", [["acl", ""]])
+s3("empty version", "list_object_versions", {"KeyMarker": "", "Prefix": "", "EncodingType": "url"}, "/bucket",
+   [["versions", ""], ["key-marker", ""], ["prefix", ""], ["encoding-type", "url"]])
+s3("unsigned payload with a token", "put_object", {"Key": "ü +=", "Body": b"sealed"}, "/bucket/ü +=", [], b"sealed",
+   token=TOKEN, endpoint="https://s3.example", signed=False)
+s3("no body at all", "put_object", {"Key": "empty", "Body": b""}, "/bucket/empty", [], b"")
+
 body = json.dumps({"KeyId": "alias/x", "CiphertextBlob": "AAEC"}).encode()
 kms = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "TrentService.Decrypt")]
 plain("kms decrypt", "kms", "POST", "/", [], kms, body)
@@ -114,6 +136,67 @@ plain("dot segments", "execute-api", "GET", "/stage/./a/../b//c/", [], [], b"")
 plain("repeated and prefixed names", "execute-api", "GET", "/",
       [("b", "2"), ("b", "1"), ("a-b", "x"), ("a", "z"), ("a", ""), ("A", "é")], [], b"")
 plain("blanks in header values", "execute-api", "GET", "/", [], [("X-Spaced", "  a   b \t c  "), ("User-Agent", "curl")], b"")
+
+# KMS exactly as the worker sends it: this body, these headers, this host; checked against what botocore's own KMS client
+# would send, and signed by botocore's signer.
+POLICY_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+CONTEXTS = {
+    "epoch": {"ephemeralml:use": "epoch", "ephemeralml:epoch": "7", "ephemeralml:policy-key": POLICY_KEY},
+    "model": {"ephemeralml:use": "model", "ephemeralml:manifest": "ab" * 32},
+}
+kms_requests = []
+
+
+def worker(region, partition, fips, operation, use, token):
+    arn = f"arn:{partition}:kms:{region}:111122223333:key/12345678-1234-1234-1234-123456789012"
+    document, blob = bytes(range(256)), bytes(reversed(range(184)))
+    arguments = {"KeyId": arn, "EncryptionContext": CONTEXTS[use], "Recipient": {
+        "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": document}}
+    method = {"GenerateDataKey": "generate_data_key", "Decrypt": "decrypt"}[operation]
+    arguments |= {"KeySpec": "AES_256"} if operation == "GenerateDataKey" else {"CiphertextBlob": blob}
+    caught = []
+    kms_client = client("kms", region, token, None, True, fips=fips)
+
+    def catch(request, **_):
+        caught.append(request)
+        return botocore.awsrequest.AWSResponse(request.url, 200, {}, type("Raw", (), {
+            "stream": lambda self, *a, **k: iter([b"{}"]), "read": lambda self, *a, **k: b""})())
+
+    kms_client.meta.events.register("before-send.kms", catch)
+    getattr(kms_client, method)(**arguments)
+    theirs = caught[0]
+    meant = json.loads(theirs.body)
+    ours = json.dumps(meant, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header = lambda v: v.decode() if isinstance(v, bytes) else str(v)
+    headers = [["Content-Type", header(theirs.headers["Content-Type"])],
+               ["X-Amz-Target", header(theirs.headers["X-Amz-Target"])]]
+    request = botocore.awsrequest.AWSRequest(method=theirs.method, url=theirs.url, data=ours, headers=dict(headers))
+    botocore.auth.SigV4Auth(botocore.credentials.Credentials(ACCESS, SECRET, token), "kms", region).add_auth(request)
+    kms_requests.append({
+        "operation": operation, "arn": arn, "fips": fips, "use": use, "token": token, "seconds": int(WHEN.timestamp()),
+        "document": document.hex(), "blob": blob.hex(),
+        "expect": {"host": urllib.parse.urlsplit(theirs.url).netloc, "path": urllib.parse.urlsplit(theirs.url).path,
+                   "headers": headers, "body": ours.decode(), "authorization": request.headers["Authorization"]}})
+
+
+for region, partition in [("us-east-1", "aws"), ("eu-west-1", "aws"), ("us-gov-west-1", "aws-us-gov"),
+                          ("cn-north-1", "aws-cn")]:
+    for fips in (False, True):
+        for operation, use in [("GenerateDataKey", "epoch"), ("Decrypt", "epoch"), ("Decrypt", "model")]:
+            worker(region, partition, fips, operation, use, TOKEN)
+worker("us-east-1", "aws", False, "GenerateDataKey", "epoch", None)
+
+# Where botocore finds KMS, for every partition and region that it knows.
+endpoints = []
+for partition in botocore.session.Session().get_available_partitions():
+    for region in botocore.session.Session().get_available_regions("kms", partition):
+        host = lambda fips: urllib.parse.urlsplit(client("kms", region, None, None, True, fips=fips).meta.endpoint_url).netloc
+        endpoints.append({"partition": partition, "region": region, "standard": host(False), "fips": host(True)})
+
+pathlib.Path("Tests/Vectors/sigv4/kms.json").write_text(json.dumps({
+    "madeBy": "scripts/golden-sigv4.py, botocore " + botocore.__version__, "accessKeyID": ACCESS, "secret": SECRET,
+    "policyKey": POLICY_KEY, "requests": kms_requests, "endpoints": endpoints}, indent=1, ensure_ascii=True) + "\n")
+print(len(kms_requests), "requests of KMS,", len(endpoints), "endpoints")
 
 # 400 timestamps over the calendar, for the date arithmetic that has no library under it.
 dates = [[s, datetime.datetime.fromtimestamp(s, datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")]

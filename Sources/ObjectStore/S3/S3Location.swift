@@ -46,7 +46,7 @@ package struct S3Location: Sendable, Equatable {
     self.region = region
     self.style = style ?? (endpoint != nil || bucket.contains(".") ? .path : .virtual)
     guard let endpoint else {
-      (scheme, authority) = ("https", "s3.\(region).amazonaws.com" + (region.hasPrefix("cn-") ? ".cn" : ""))
+      (scheme, authority) = ("https", "s3.\(region).\(AWSPartition(region: region).domain)")
       return
     }
     guard let parsed = Self.parse(endpoint) else {
