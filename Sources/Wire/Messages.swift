@@ -125,17 +125,22 @@ package struct WorkerReply: Sendable {
   package let statement: [UInt8]?
   /// The age file of a new epoch's seed.
   package let seed: [UInt8]?
+  /// For the host's operator, where the code is not `ok`.
+  package let advice: WorkerAdvice?
 
-  package init(_ code: OutwardCode, statement: [UInt8]? = nil, seed: [UInt8]? = nil) {
+  package init(
+    _ code: OutwardCode, statement: [UInt8]? = nil, seed: [UInt8]? = nil, advice: WorkerAdvice? = nil
+  ) {
     self.code = code
     self.statement = statement
     self.seed = seed
+    self.advice = advice
   }
 
   package func encoded() -> CBOR {
     .object([
       ("code", .unsigned(code.rawValue)), ("statement", statement.map { .bytes($0) }),
-      ("seed", seed.map { .bytes($0) }),
+      ("seed", seed.map { .bytes($0) }), ("advice", advice.map { .text($0.rawValue) }),
     ])
   }
 
@@ -148,6 +153,10 @@ package struct WorkerReply: Sendable {
     self.code = code
     statement = try fields.optionalBytes("statement")
     seed = try fields.optionalBytes("seed")
+    advice = try fields.optionalText("advice", limit: 32).map { text in
+      guard let advice = WorkerAdvice(rawValue: text) else { throw WireError.malformed("worker reply: unknown advice") }
+      return advice
+    }
     try fields.finish()
   }
 }

@@ -12,20 +12,25 @@ struct KMSClientTests {
   static let arn = "arn:aws:kms:us-east-1:111122223333:key/12345678-1234-1234-1234-123456789012"
   let module = ScriptedModule()
 
-  func client(deadlineMilliseconds: Int64 = 10_000) throws -> KMSClient {
-    try KMSClient(module: module, rootsPEM: try TestKMS.pem("root.pem"), deadlineMilliseconds: deadlineMilliseconds)
+  func client(wholeSeconds: Int64 = 20) throws -> KMSClient {
+    var patience = KMSPatience()
+    patience.whole = .seconds(wholeSeconds)
+    patience.base = .milliseconds(1)
+    return try KMSClient(module: module, rootsPEM: try TestKMS.pem("root.pem"), patience: patience)
   }
 
   static func access(_ kms: TestKMS, hybrid: Bool = true, fips: Bool = false) throws -> KMSAccess {
     KMSAccess(
       relay: .unix(kms.socket),
-      credentials: AWSCredentials(
-        accessKeyID: "AKIDEXAMPLE", secret: try SecretBytes(copying: Array("very-secret".utf8)), sessionToken: "token"),
+      credentials: LentCredentials(
+        AWSCredentials(
+          accessKeyID: "AKIDEXAMPLE", secret: try SecretBytes(copying: Array("very-secret".utf8)),
+          sessionToken: "token")),
       requireHybridTLS: hybrid, useFIPSEndpoint: fips)
   }
 
-  private func generate(_ kms: TestKMS, _ access: KMSAccess, deadline: Int64 = 10_000) throws -> KMSDataKey {
-    try client(deadlineMilliseconds: deadline).generateDataKey(
+  private func generate(_ kms: TestKMS, _ access: KMSAccess, wholeSeconds: Int64 = 20) throws -> KMSDataKey {
+    try client(wholeSeconds: wholeSeconds).generateDataKey(
       under: try KMSKeyARN(Self.arn), context: .model(manifest: try ContentDigest(repeatElement(1, count: 32))),
       access: access)
   }
@@ -114,7 +119,7 @@ struct KMSClientTests {
     let kms = try TestKMS()
     defer { kms.stop() }
     let made = try generate(kms, try Self.access(kms))
-    #expect(throws: KMSFault.rejected("InvalidCiphertextException")) {
+    #expect(throws: KMSFault.wrongCiphertext("InvalidCiphertextException")) {
       try client().decrypt(
         made.ciphertextBlob, under: try KMSKeyARN(Self.arn),
         context: .model(manifest: try ContentDigest(repeatElement(2, count: 32))), access: try Self.access(kms))
@@ -122,19 +127,68 @@ struct KMSClientTests {
   }
 
   @Test(
-    "KMS's refusals fall into what may be retried, what is denied, and the rest",
+    "Each of KMS's refusals has its outward code and its advice: what the host lent is a retry, what the owner set is not",
     arguments: [
-      ("ThrottlingException", UInt(400), KMSFault.retryable("ThrottlingException")),
-      ("ExpiredTokenException", 400, .retryable("ExpiredTokenException")),
-      ("KMSInternalException", 500, .retryable("KMSInternalException")),
-      ("AccessDeniedException", 400, .denied("AccessDeniedException")),
-      ("DisabledException", 409, .rejected("DisabledException")), ("Nonsense", 503, .retryable("HTTP status 503")),
+      ("ThrottlingException", UInt(400), OutwardCode.retry, WorkerAdvice.kmsBusy),
+      ("LimitExceededException", 400, .retry, .kmsBusy), ("KMSInternalException", 500, .retry, .kmsBusy),
+      ("DependencyTimeoutException", 503, .retry, .kmsBusy), ("Nonsense", 503, .retry, .kmsBusy),
+      ("", 502, .retry, .kmsBusy), ("ExpiredTokenException", 400, .retry, .credentialsExpired),
+      ("UnrecognizedClientException", 400, .retry, .credentialsInvalid),
+      ("InvalidSignatureException", 400, .retry, .credentialsInvalid),
+      ("AccessDeniedException", 400, .refused, .keyDenied), ("DisabledException", 409, .refused, .keyUnusable),
+      ("KMSInvalidStateException", 409, .refused, .keyUnusable), ("NotFoundException", 400, .refused, .keyUnusable),
+      ("InvalidCiphertextException", 400, .failed, .wrongCiphertext),
+      ("IncorrectKeyException", 400, .failed, .wrongCiphertext),
+      ("ValidationException", 400, .failed, .requestInvalid), ("Nonsense", 400, .failed, .requestInvalid),
     ])
-  func refusals(name: String, status: UInt, fault: KMSFault) throws {
+  func refusals(name: String, status: UInt, code: OutwardCode, advice: WorkerAdvice) throws {
     let kms = try TestKMS()
     defer { kms.stop() }
     kms.misbehave(.error(name, status: status))
-    #expect(throws: fault) { try generate(kms, try Self.access(kms)) }
+    let fault = try #require(#expect(throws: KMSFault.self) { try generate(kms, try Self.access(kms)) })
+    #expect(fault.asWorkerFault.code == code)
+    #expect(fault.asWorkerFault.advice == advice)
+    #expect(kms.seen.count == (advice == .kmsBusy ? KMSPatience().attempts : 1), "only what passes is asked again")
+  }
+
+  @Test(
+    "Throttling and lost connections are sat out, each time with a fresh key and document",
+    arguments: [TestKMS.Fault.error("ThrottlingException", status: 400), .error("", status: 503), .hangUp])
+  func retries(fault: TestKMS.Fault) throws {
+    let kms = try TestKMS()
+    defer { kms.stop() }
+    kms.misbehave(fault, times: 3)
+    #expect(try generate(kms, try Self.access(kms)).secret.count == 32)
+    let keys = module.seen.compactMap { request -> [UInt8]? in
+      guard case .attestation(nil, nil, let key) = request else { return nil }
+      return key
+    }
+    #expect(Set(keys).count == 4)
+  }
+
+  @Test("The pause grows, has a cap, and is drawn from all of its length")
+  func pauses() {
+    let patience = KMSPatience()
+    for attempt in 1...40 {
+      let longest = min(patience.base * (1 << min(attempt - 1, 16)), patience.cap)
+      let pauses = (0..<200).map { _ in patience.rest(after: attempt) }
+      #expect(pauses.allSatisfy { $0 >= .zero && $0 <= longest })
+      #expect(pauses.contains { $0 < longest / 2 } && pauses.contains { $0 > longest / 2 })
+    }
+    #expect(patience.whole < .seconds(50), "the host gives the worker up behind 60 s of silence")
+  }
+
+  @Test("Credentials that are renewed between two tries sign the second: a long job outlives its first ones")
+  func renewedCredentials() throws {
+    let kms = try TestKMS()
+    defer { kms.stop() }
+    let access = try Self.access(kms)
+    _ = try generate(kms, access)
+    access.credentials.renew(
+      AWSCredentials(accessKeyID: "AKIDRENEWED", secret: try SecretBytes(copying: [1]), sessionToken: "renewed"))
+    _ = try generate(kms, access)
+    #expect(kms.seen.map { $0.headers["x-amz-security-token"] } == ["token", "renewed"])
+    #expect(kms.seen.last?.headers["authorization"]?.contains("AKIDRENEWED/") == true)
   }
 
   @Test("A stall ends at the deadline, and a hang-up or an absent relay at once; all may be retried")
@@ -143,14 +197,14 @@ struct KMSClientTests {
     defer { kms.stop() }
     for fault in [TestKMS.Fault.stall, .hangUp] {
       kms.misbehave(fault)
-      let error = #expect(throws: KMSFault.self) { try generate(kms, try Self.access(kms), deadline: 1000) }
-      guard case .retryable = error else { Issue.record("\(String(describing: error))"); return }
+      let error = #expect(throws: KMSFault.self) { try generate(kms, try Self.access(kms), wholeSeconds: 1) }
+      guard case .unreachable = error else { Issue.record("\(String(describing: error))"); return }
     }
     let nobody = KMSAccess(
       relay: .unix("/nonexistent/relay.sock"), credentials: try Self.access(kms).credentials, requireHybridTLS: true,
       useFIPSEndpoint: false)
     let error = #expect(throws: KMSFault.self) { try generate(kms, nobody) }
-    guard case .retryable = error else { Issue.record("\(String(describing: error))"); return }
+    guard case .unreachable = error else { Issue.record("\(String(describing: error))"); return }
   }
 
   @Test("A system clock that differs from the security module's stops the request: certificates are judged by it")
@@ -158,7 +212,8 @@ struct KMSClientTests {
     let kms = try TestKMS()
     defer { kms.stop() }
     module.shiftClock(byMs: 3600 * 1000)
-    #expect(throws: KMSFault.self) { try generate(kms, try Self.access(kms)) }
+    let fault = try #require(#expect(throws: KMSFault.self) { try generate(kms, try Self.access(kms)) })
+    #expect(fault.asWorkerFault.advice == .clock)
     #expect(kms.seen.isEmpty)
   }
 }

@@ -46,6 +46,58 @@ struct ServiceTests {
     }
   }
 
+  @Test("The host learns what to do about KMS, by a word of a closed list, and of a job nothing but the code")
+  func advice() throws {
+    let world = try TestWorld()
+    try world.start()
+    let files = try #require(world.epochFiles)
+    let host = TestHost(worker: world.worker)
+    for (name, code, advice) in [
+      ("AccessDeniedException", OutwardCode.refused, WorkerAdvice.keyDenied),
+      ("ExpiredTokenException", .retry, .credentialsExpired), ("DisabledException", .refused, .keyUnusable),
+    ] {
+      world.kms.misbehave(.error(name, status: 400))
+      for activity in [Activity.createEpoch(2), .loadEpoch(seed: files.seed, announcement: files.announcement)] {
+        let reply = try host.ask(activity)
+        #expect(reply.code == code && reply.advice == advice)
+      }
+    }
+    world.kms.misbehave(nil)
+    let reply = try host.ask(.createEpoch(2))
+    #expect(reply.code == .ok && reply.advice == nil)
+    let input = TestWorld.lines(1)
+    world.kms.misbehave(.error("AccessDeniedException", status: 400))
+    let seen = try world.host(try world.bundle(try world.manifest(for: input, items: 1), input)).runJob()
+    #expect(seen.code == .retry && seen.receipt == nil)
+  }
+
+  @Test("Another configure renews the credentials of settings that a job already holds, however often")
+  func renewal() throws {
+    let world = try TestWorld()
+    let store = SettingsStore()
+    let policy = try Signed.sign(world.policyClaims, with: world.officer).bytes
+    func install(_ id: String) throws -> Settings {
+      try store.install(
+        WorkerConfiguration(
+          policy: policy, relay: .vsock(cid: 3, port: 1), accessKeyID: id, secretAccessKey: [1], sessionToken: nil),
+        policyKey: world.officer.verifyingKey, evidenceClass: .production, atMs: TestWorld.now)
+    }
+    let held = try install("FIRST")
+    for id in ["SECOND", "THIRD"] {
+      _ = try install(id)
+      #expect(held.access.credentials.newest.accessKeyID == id)
+    }
+    world.policyClaims.version = 4
+    let older = try Signed.sign(world.policyClaims, with: world.officer).bytes
+    #expect(throws: WorkerFault.self) {
+      try store.install(
+        WorkerConfiguration(
+          policy: older, relay: .vsock(cid: 3, port: 1), accessKeyID: "X", secretAccessKey: [1], sessionToken: nil),
+        policyKey: world.officer.verifyingKey, evidenceClass: .production, atMs: TestWorld.now)
+    }
+    #expect(held.access.credentials.newest.accessKeyID == "THIRD", "a refused configure changes nothing")
+  }
+
   @Test("A host cannot number an epoch beyond the reach of a later minimum")
   func farEpochs() throws {
     let world = try TestWorld()

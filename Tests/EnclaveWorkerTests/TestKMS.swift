@@ -35,12 +35,22 @@ final class TestKMS: Sendable {
 
   let socket: String
   private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-  private let fault = Mutex<Fault?>(nil)
+  private let fault = Mutex<(fault: Fault, times: Int)?>(nil)
   private let keys = Mutex<[[UInt8]: (key: [UInt8], id: String, context: [String: String])]>([:])
   private let requests = Mutex<[(target: String, headers: [String: String], body: [UInt8])]>([])
 
   var seen: [(target: String, headers: [String: String], body: [UInt8])] { requests.withLock { $0 } }
-  func misbehave(_ fault: Fault?) { self.fault.withLock { $0 = fault } }
+  /// - Parameter times: requests for which it does so; nil is for good.
+  func misbehave(_ fault: Fault?, times: Int? = nil) { self.fault.withLock { $0 = fault.map { ($0, times ?? .max) } } }
+
+  /// The fault of one request.
+  private func takeFault() -> Fault? {
+    fault.withLock { script in
+      guard let current = script else { return nil }
+      script = current.times > 1 ? (current.fault, current.times - 1) : nil
+      return current.fault
+    }
+  }
 
   init(_ identity: Identity = Identity()) throws {
     socket = NSTemporaryDirectory() + "kms-\(UInt32.random(in: 0 ... .max)).sock"
@@ -75,12 +85,11 @@ final class TestKMS: Sendable {
   }
 
   /// Nil is silence.
-  fileprivate func answer(_ head: HTTPRequestHead, _ body: [UInt8]) throws -> (UInt, [UInt8])? {
+  fileprivate func answer(_ head: HTTPRequestHead, _ body: [UInt8], _ fault: Fault?) throws -> (UInt, [UInt8])? {
     var headers: [String: String] = [:]
     for header in head.headers { headers[header.name.lowercased()] = header.value }
     let target = headers["x-amz-target"] ?? ""
     requests.withLock { $0.append((target, headers, body)) }
-    let fault = fault.withLock { $0 }
     switch fault {
     case .stall: return nil
     case .oversized: return (200, [UInt8](repeating: 0x20, count: KMSTransport.responseBytes + 1))
@@ -139,8 +148,9 @@ final class TestKMS: Sendable {
       case .head(let head): self.head = head
       case .body(let part): body += part.readableBytesView
       case .end:
-        if kms.fault.withLock({ $0 }) == .hangUp { return context.close(promise: nil) }
-        guard let head, let (status, reply) = try? kms.answer(head, body) else { return }
+        let fault = kms.takeFault()
+        if fault == .hangUp { return context.close(promise: nil) }
+        guard let head, let (status, reply) = try? kms.answer(head, body, fault) else { return }
         let headers = HTTPHeaders([("Content-Length", String(reply.count))])
         let response = HTTPResponseHead(version: .http1_1, status: .init(statusCode: Int(status)), headers: headers)
         context.write(wrapOutboundOut(.head(response)), promise: nil)

@@ -61,12 +61,29 @@ struct KMSMessagesTests {
   }
 
   @Test(
-    "Throttling is transient, a denial is not",
-    arguments: [("ThrottlingException", true), ("AccessDeniedException", false)])
-  func classes(name: String, transient: Bool) throws {
-    let error = try #require(KMSErrorName(json: Array(#"{"__type":"\#(name)"}"#.utf8)))
-    #expect(error.isTransient == transient)
-    #expect(error.isDenial == !transient)
+    "Each refusal has its meaning, and with it whose move it is",
+    arguments: [
+      ("ThrottlingException", "", KMSErrorName.Meaning.busy), ("LimitExceededException", "", .busy),
+      ("KMSInternalException", "", .busy), ("DependencyTimeoutException", "", .busy),
+      ("KeyUnavailableException", "", .busy), ("ExpiredTokenException", "", .credentialsExpired),
+      ("UnrecognizedClientException", "", .credentialsInvalid),
+      ("InvalidSignatureException", "The request signature we calculated does not match", .credentialsInvalid),
+      ("InvalidSignatureException", "Signature expired: 20260301T000000Z is now earlier than", .clockSkew),
+      ("InvalidSignatureException", "Signature not yet current: 20260301T000000Z", .clockSkew),
+      ("AccessDeniedException", "", .denied), ("DisabledException", "", .keyUnusable),
+      ("KMSInvalidStateException", "", .keyUnusable), ("NotFoundException", "", .keyUnusable),
+      ("InvalidCiphertextException", "", .wrongCiphertext), ("IncorrectKeyException", "", .wrongCiphertext),
+      ("ValidationException", "", .invalid), ("SomethingNewException", "", .other),
+    ])
+  func meanings(name: String, message: String, meaning: KMSErrorName.Meaning) throws {
+    for field in ["message", "Message"] {
+      let error = try #require(KMSErrorName(json: Array(#"{"__type":"\#(name)","\#(field)":"\#(message)"}"#.utf8)))
+      #expect(error.meaning == meaning)
+    }
+    let transient: Set<KMSErrorName.Meaning> = [.busy, .credentialsExpired, .credentialsInvalid, .clockSkew]
+    let error = try #require(KMSErrorName(json: Array(#"{"__type":"\#(name)","message":"\#(message)"}"#.utf8)))
+    #expect(error.isTransient == transient.contains(meaning))
+    #expect(error.isDenial == (meaning == .denied))
   }
 
   @Test("What is not JSON, or is nested to the sky, is refused", arguments: ["", "[]", "{", #"{"KeyId":1}"#])

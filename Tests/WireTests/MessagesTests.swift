@@ -44,9 +44,13 @@ struct MessagesTests {
 
   @Test func workerReplies() throws {
     try roundTrip(
-      [WorkerReply(.ok, statement: [1], seed: [2]), WorkerReply(.retry), WorkerReply(.failed, statement: [])],
+      [WorkerReply(.ok, statement: [1], seed: [2]), WorkerReply(.retry), WorkerReply(.failed, statement: [])]
+        + WorkerAdvice.allCases.map { WorkerReply(.refused, advice: $0) },
       { $0.encoded() }, { try WorkerReply($0) })
     #expect(throws: WireError.self) { _ = try WorkerReply(.object([("code", .unsigned(4))])) }
+    #expect(throws: WireError.self) {
+      _ = try WorkerReply(.object([("code", .unsigned(2)), ("advice", .text("free words"))]))
+    }
   }
 
   @Test func jobRequests() throws {

@@ -30,8 +30,8 @@ package enum KMSEnvelope {
     let parts: EnvelopedData
     do {
       parts = try EnvelopedData(contentInfo: try BER.parse(envelope))
-    } catch let error as ASN1Error {
-      throw KMSEnvelopeError("not the BER form that KMS makes (\(error.code))")
+    } catch is ASN1Error {
+      throw KMSEnvelopeError("its BER does not have the form that KMS makes: cut off, or a part of another type")
     }
     var contentKey = try key.decrypt(parts.encryptedKey)
     defer { contentKey.resetBytes(in: 0..<contentKey.count) }

@@ -28,28 +28,30 @@ final class KMSTransport: Sendable {
 
   private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   private let roots: [NIOSSLCertificate]
-  private let deadline: TimeAmount
 
-  /// - Parameter deadlineMilliseconds: from the connection's begin to the reply's last byte.
   /// - Throws: ``ImageError`` when the PEM text holds no certificate.
-  init(rootsPEM: [UInt8], deadlineMilliseconds: Int64 = 15_000) throws {
+  init(rootsPEM: [UInt8]) throws {
     do { roots = try NIOSSLCertificate.fromPEMBytes(rootsPEM) } catch {
       throw ImageError("kms-roots.pem: no certificates")
     }
     guard !roots.isEmpty else { throw ImageError("kms-roots.pem: no certificates") }
-    deadline = .milliseconds(deadlineMilliseconds)
   }
 
   deinit { group.shutdownGracefully { _ in } }
 
   /// Sends `request` through `relay` and returns the whole answer.
   ///
-  /// - Parameter hybridOnly: offer X25519MLKEM768 alone, so that no other key exchange can be negotiated.
-  /// - Throws: ``KMSFault/retryable(_:)`` or ``KMSFault/notKMS(_:)``.
-  func post(_ request: KMSHTTPRequest, through relay: Endpoint, hybridOnly: Bool) throws -> KMSHTTPResponse {
+  /// - Parameters:
+  ///   - hybridOnly: offer X25519MLKEM768 alone, so that no other key exchange can be negotiated.
+  ///   - deadline: of the reply's last byte.
+  /// - Throws: ``KMSFault/unreachable(_:)``, ``KMSFault/notKMS(_:)`` or ``KMSFault/badReply(_:)``.
+  func post(
+    _ request: KMSHTTPRequest, through relay: Endpoint, hybridOnly: Bool, until deadline: ContinuousClock.Instant
+  ) throws -> KMSHTTPResponse {
     let loop = group.next()
     let answer = loop.makePromise(of: KMSHTTPResponse.self)
-    let deadline = loop.scheduleTask(in: deadline) { answer.fail(KMSFault.retryable("no answer within the deadline")) }
+    let left = TimeAmount.milliseconds((deadline - .now).wholeMilliseconds)
+    let deadline = loop.scheduleTask(in: left) { answer.fail(KMSFault.unreachable("no answer within the deadline")) }
     defer { deadline.cancel() }
     do {
       let context = try NIOSSLContext(configuration: configuration(hybridOnly: hybridOnly))
@@ -97,11 +99,11 @@ final class KMSTransport: Sendable {
     case let fault as KMSFault: fault
     case NIOSSLError.handshakeFailed(.sslError(let stack)):
       stack == [.eofDuringHandshake]
-        ? .retryable("the connection ended during the handshake") : .notKMS("TLS handshake")
+        ? .unreachable("the connection ended during the handshake") : .notKMS("TLS handshake")
     case NIOSSLError.unableToValidateCertificate, NIOSSLError.noCertificateToValidate: .notKMS("its certificate")
     case let error as NIOSSLExtraError:
-      error == .failedToValidateHostname ? .notKMS("its certificate is for another name") : .retryable("TLS")
-    default: .retryable("the connection failed")
+      error == .failedToValidateHostname ? .notKMS("its certificate is for another name") : .unreachable("TLS")
+    default: .unreachable("the connection failed")
     }
   }
 }
@@ -144,7 +146,7 @@ private final class KMSExchange: ChannelInboundHandler {
       }
       body += part.readableBytesView
     case .end:
-      guard let status else { return answer.fail(KMSFault.retryable("a reply without a head")) }
+      guard let status else { return answer.fail(KMSFault.unreachable("a reply without a head")) }
       answer.succeed(KMSHTTPResponse(status: status, body: body))
       context.close(promise: nil)
     }
@@ -156,6 +158,6 @@ private final class KMSExchange: ChannelInboundHandler {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    answer.fail(KMSFault.retryable("the connection ended before the reply"))
+    answer.fail(KMSFault.unreachable("the connection ended before the reply"))
   }
 }

@@ -37,34 +37,34 @@ final class SettingsStore: Sendable {
     if case .unix = configuration.relay, evidenceClass != .development {
       throw WorkerFault.refused("a relay at a Unix path")
     }
-    let settings = try WorkerFault.refusing("policy") {
+    let policy = try WorkerFault.refusing("policy") {
       let policy = try UnverifiedStatement<PolicyClaims>(configuration.policy).verified(by: policyKey)
       guard now <= policy.claims.notAfterMs else { throw WorkerFault.refused("the policy has ended") }
       _ = try KMSKeyARN(policy.claims.epochKey)
       for publisher in policy.claims.publishers { _ = try KMSKeyARN(publisher.modelKey) }
-      return Settings(policy: policy, access: try Self.access(configuration, policy.claims))
+      return policy
     }
-    try installed.withLock { installed in
+    let credentials = AWSCredentials(
+      accessKeyID: configuration.accessKeyID, secret: try SecretBytes(copying: configuration.secretAccessKey),
+      sessionToken: configuration.sessionToken)
+    return try installed.withLock { installed in
       if let old = installed?.policy {
-        let new = settings.policy
-        guard new.claims.version >= old.claims.version else { throw WorkerFault.refused("an older policy") }
-        guard new.claims.version > old.claims.version || new.digest == old.digest else {
+        guard policy.claims.version >= old.claims.version else { throw WorkerFault.refused("an older policy") }
+        guard policy.claims.version > old.claims.version || policy.digest == old.digest else {
           throw WorkerFault.refused("another policy of the same version")
         }
       }
       // Before anything can use these settings, and so before the first request to KMS.
-      try pin?.pin(settings.policy.digest)
+      try pin?.pin(policy.digest)
+      let lent = installed?.access.credentials ?? LentCredentials(credentials)
+      lent.renew(credentials)
+      let settings = Settings(
+        policy: policy,
+        access: KMSAccess(
+          relay: configuration.relay, credentials: lent, requireHybridTLS: policy.claims.requireHybridTLS,
+          useFIPSEndpoint: policy.claims.useFIPSEndpoint))
       installed = settings
+      return settings
     }
-    return settings
-  }
-
-  private static func access(_ configuration: WorkerConfiguration, _ policy: PolicyClaims) throws -> KMSAccess {
-    let credentials = AWSCredentials(
-      accessKeyID: configuration.accessKeyID, secret: try SecretBytes(copying: configuration.secretAccessKey),
-      sessionToken: configuration.sessionToken)
-    return KMSAccess(
-      relay: configuration.relay, credentials: credentials, requireHybridTLS: policy.requireHybridTLS,
-      useFIPSEndpoint: policy.useFIPSEndpoint)
   }
 }

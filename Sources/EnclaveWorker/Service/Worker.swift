@@ -33,9 +33,10 @@ final class Worker: Sendable {
     do {
       return try reply(to: activity)
     } catch let fault as WorkerFault {
-      return WorkerReply(fault.code)
-    } catch let fault as KMSFault {
-      return WorkerReply(fault.asWorkerFault.code)
+      return WorkerReply(fault.code, advice: fault.advice)
+    } catch let error as KMSFault {
+      let fault = error.asWorkerFault
+      return WorkerReply(fault.code, advice: fault.advice)
     } catch {
       return WorkerReply(.retry)
     }

@@ -6,18 +6,27 @@ struct WorkerFault: Error, Equatable {
   /// Never `ok`.
   let code: OutwardCode
   let detail: String
+  /// For the host's operator; never of a job.
+  let advice: WorkerAdvice?
 
-  private init(_ code: OutwardCode, _ detail: String) {
+  private init(_ code: OutwardCode, _ detail: String, _ advice: WorkerAdvice?) {
     self.code = code
     self.detail = detail
+    self.advice = advice
   }
 
   /// Nothing was decided; the same request may succeed later.
-  static func retry(_ detail: String) -> WorkerFault { WorkerFault(.retry, detail) }
+  static func retry(_ detail: String, advice: WorkerAdvice? = nil) -> WorkerFault {
+    WorkerFault(.retry, detail, advice)
+  }
   /// Not permitted.
-  static func refused(_ detail: String) -> WorkerFault { WorkerFault(.refused, detail) }
+  static func refused(_ detail: String, advice: WorkerAdvice? = nil) -> WorkerFault {
+    WorkerFault(.refused, detail, advice)
+  }
   /// Permitted, but it could not be done.
-  static func failed(_ detail: String) -> WorkerFault { WorkerFault(.failed, detail) }
+  static func failed(_ detail: String, advice: WorkerAdvice? = nil) -> WorkerFault {
+    WorkerFault(.failed, detail, advice)
+  }
 
   /// Runs `body`; what it throws, other than a fault, a lost host or a silent security module, is refused with `what`.
   static func refusing<Result>(_ what: String, _ body: () throws -> Result) throws -> Result {
