@@ -60,7 +60,7 @@ struct StoreURLTests {
     [half]
     aws_access_key_id = HALF
     """.write(toFile: file, atomically: true, encoding: .utf8)
-    let base = ["AWS_SHARED_CREDENTIALS_FILE": file]
+    let base = noInstance.merging(["AWS_SHARED_CREDENTIALS_FILE": file]) { $1 }
     let keys = base.merging(["AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "s"]) { $1 }
     func id(_ environment: [String: String], _ profile: String? = nil) throws -> String {
       try DefaultCredentials(environment, profile: profile).credentials().accessKeyID
@@ -73,7 +73,8 @@ struct StoreURLTests {
     #expect(other.sessionToken == "t")
     #expect(try DefaultCredentials(base).credentials().secret.withUnsafeBytes { Array($0) } == Array("s=1".utf8))
     for (environment, profile) in [
-      (base, "half"), (base, "absent"), (["HOME": "/nonexistent"], nil), (["AWS_ACCESS_KEY_ID": "x"], nil),
+      (base, "half"), (base, "absent"), (noInstance.merging(["HOME": "/nonexistent"]) { $1 }, nil),
+      (["AWS_ACCESS_KEY_ID": "x"], nil),
     ] {
       #expect(Conformance.kind { try id(environment, profile) } == .denied)
     }

@@ -79,6 +79,7 @@ private final class CurlHandle: @unchecked Sendable {
     ccurl_set_long(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2)
     ccurl_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
     ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT, timeouts.connectSeconds)
+    ccurl_set_long(handle, CURLOPT_TIMEOUT, timeouts.wholeSeconds)
     ccurl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, HTTPTimeouts.lowSpeedBytesPerSecond)
     ccurl_set_long(handle, CURLOPT_LOW_SPEED_TIME, timeouts.stalledSeconds)
     // Plain HTTP is for servers on this machine or network; a proxy has nothing to do with it.

@@ -43,6 +43,8 @@ struct HTTPTimeouts: Sendable {
   var connectSeconds = 10
   /// A transfer slower than one kilobyte a second for so long is given up.
   var stalledSeconds = 60
+  /// The longest that a whole request may take; 0 is without a bound, as transfers of any size need it.
+  var wholeSeconds = 0
 
   static let lowSpeedBytesPerSecond = 1024
 }

@@ -1,10 +1,11 @@
 import FoundationEssentials
+import Glibc
 import SealedCrypto
-import Synchronization
 
 /// Where credentials come from. Asked for each request, so that a source can renew what expires.
 package protocol CredentialSource: Sendable {
-  /// - Throws: ``ObjectStoreError`` of kind `denied`, naming what to set.
+  /// - Throws: ``ObjectStoreError`` of kind `denied`, naming what to set, or `retryable` where a service that hands them
+  ///   out does not answer.
   func credentials() throws -> AWSCredentials
 }
 
@@ -17,82 +18,39 @@ package struct FixedCredentials: CredentialSource {
   package func credentials() -> AWSCredentials { value }
 }
 
-/// AWS's chain, as far as it goes here: a profile that was asked for by name, the environment (`AWS_ACCESS_KEY_ID`,
-/// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`), the shared credentials file (`AWS_PROFILE`,
-/// `AWS_SHARED_CREDENTIALS_FILE`). Read once, at the first request.
+/// AWS's chain, the first that has credentials: a profile that was asked for by name (and then nothing else), the
+/// environment, the profile of the shared files, the container's endpoint, the instance's role by IMDSv2. Not among
+/// them: SSO, `credential_process`, assumed roles, web identity tokens; a profile that asks for one of these is an error.
+///
+/// What expires is renewed in time (``RenewingCredentials``).
 package final class DefaultCredentials: CredentialSource {
-  private static let fileLimitBytes = 1 << 20
+  private let renewing: RenewingCredentials
 
-  private let environment: [String: String]
-  private let profile: String?
-  private let known = Mutex<AWSCredentials?>(nil)
-
-  /// - Parameter profile: takes precedence over the environment's keys.
-  package init(_ environment: [String: String], profile: String? = nil) {
-    self.environment = environment
-    self.profile = profile
-  }
-
-  package func credentials() throws -> AWSCredentials {
-    try known.withLock { known in
-      if let known { return known }
-      let found = try find()
-      known = found
-      return found
-    }
-  }
-
-  private func find() throws -> AWSCredentials {
-    if profile == nil, let id = environment["AWS_ACCESS_KEY_ID"], !id.isEmpty {
-      guard let secret = environment["AWS_SECRET_ACCESS_KEY"], !secret.isEmpty else {
-        throw Self.missing("AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not", "set both")
+  /// - Parameters:
+  ///   - environment: as AWS's tools read it (docs/operations/credentials.md lists the names).
+  ///   - profile: of the shared files; takes precedence over everything else.
+  ///   - now: seconds since 1970.
+  package init(
+    _ environment: [String: String], profile: String? = nil,
+    now: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
+  ) {
+    // An empty variable is an unset one, as for AWS's tools.
+    let environment = environment.filter { !$0.value.isEmpty }
+    let places: [any CredentialPlace] =
+      if let profile {
+        [ProfileCredentials(environment, name: profile)]
+      } else {
+        [
+          EnvironmentCredentials(environment), ProfileCredentials(environment, name: nil),
+          ContainerCredentials(environment), InstanceRoleCredentials(environment),
+        ]
       }
-      return try Self.make(id, secret, environment["AWS_SESSION_TOKEN"])
-    }
-    let name = profile ?? environment["AWS_PROFILE"] ?? "default"
-    let path = environment["AWS_SHARED_CREDENTIALS_FILE"] ?? (environment["HOME"] ?? "/root") + "/.aws/credentials"
-    guard let file = try? Data(contentsOf: URL(filePath: path)), file.count <= Self.fileLimitBytes else {
-      throw Self.missing(
-        "there are no AWS credentials in the environment, and \(path) cannot be read",
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write the file")
-    }
-    let fields = Self.profile(name, in: String(decoding: file, as: UTF8.self))
-    guard let id = fields["aws_access_key_id"], let secret = fields["aws_secret_access_key"] else {
-      throw Self.missing(
-        "\(path) has no keys for the profile \"\(name)\"", "add them, or name another profile by AWS_PROFILE")
-    }
-    return try Self.make(id, secret, fields["aws_session_token"])
+    let chain = CredentialChain(places)
+    renewing = RenewingCredentials(now: now) { try chain.find() }
   }
 
-  private static func make(_ id: String, _ secret: String, _ token: String?) throws -> AWSCredentials {
-    AWSCredentials(
-      accessKeyID: id, secret: try SecretBytes(copying: Array(secret.utf8)),
-      sessionToken: token.flatMap { $0.isEmpty ? nil : $0 })
-  }
+  package func credentials() throws -> AWSCredentials { try renewing.credentials() }
 
-  /// The keys of one section of an INI file; later sections of the same name add to it, as AWS's tools read it.
-  static func profile(_ name: String, in text: String) -> [String: String] {
-    var fields: [String: String] = [:]
-    var isInside = false
-    for line in text.split(whereSeparator: \.isNewline) {
-      let line = trim(line)
-      if line.hasPrefix("#") || line.hasPrefix(";") { continue }
-      if line.hasPrefix("["), line.hasSuffix("]") {
-        isInside = trim(line.dropFirst().dropLast()) == name[...]
-      } else if isInside, let equals = line.firstIndex(of: "=") {
-        fields[trim(line[..<equals]).lowercased()] = String(trim(line[line.index(after: equals)...]))
-      }
-    }
-    return fields
-  }
-
-  private static func trim(_ text: Substring) -> Substring {
-    let start = text.drop { $0 == " " || $0 == "\t" }
-    let end = start.lastIndex { $0 != " " && $0 != "\t" }.map(start.index(after:)) ?? start.startIndex
-    return start[..<end]
-  }
-
-  private static func missing(_ reason: String, _ mend: String) -> ObjectStoreError {
-    ObjectStoreError(.denied, "find AWS credentials", reason, mend: mend)
-  }
+  /// Why the last try to renew failed, while the credentials at hand are still good; nil when all is well.
+  package var trouble: ObjectStoreError? { renewing.trouble }
 }
