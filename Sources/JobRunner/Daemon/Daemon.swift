@@ -33,9 +33,10 @@ final class Daemon: Sendable {
   private let log: Logger
   private let settings: Settings
   private let states: StateWriter
+  private let credentialKeeper: CredentialKeeper
 
   /// Opens store, database and sockets; starts nothing yet.
-  init(_ settings: Settings, credentials: @escaping @Sendable () throws -> AWSCredentials, log: Logger) throws {
+  init(_ settings: Settings, credentials: DefaultCredentials, log: Logger) throws {
     self.settings = settings
     self.log = log
     try Self.reading("the state folder", settings.stateFolder) {
@@ -47,13 +48,15 @@ final class Daemon: Sendable {
     let schedules = try settings.schedulesFolder.map { folder in
       try Self.reading("the schedules' folder", folder) { try ScheduleFile.readAll(inFolder: folder) }
     }
-    relay = try KMSRelay(listenOn: settings.relayEndpoint, target: settings.relayTarget, log: log)
+    let relay = try KMSRelay(listenOn: settings.relayEndpoint, target: settings.relayTarget, log: log)
+    self.relay = relay
     let client = WorkerClient(endpoint: settings.worker)
     let states = StateWriter(store: store, queue: queue, clock: clock, log: log)
     self.states = states
     let supervisor = WorkerSupervisor(
       client: client, store: store, relay: relay.endpoint, policyKey: settings.policyKey, credentials: credentials,
-      log: log)
+      onPolicy: { relay.follow($0) }, log: log)
+    credentialKeeper = CredentialKeeper(source: credentials, supervisor: supervisor, log: log)
     let executor = ExecutorLoop(
       queue: queue, store: store, supervisor: supervisor, client: client, clock: clock, states: states, log: log)
     self.executor = executor
@@ -79,10 +82,12 @@ final class Daemon: Sendable {
     server.start()
     intake.start()
     executor.start()
+    credentialKeeper.start()
     log.info("daemon is ready", metadata: ["store": "\(store.location)", "worker": "\(settings.worker)"])
     waitForEnd()
     log.info("daemon is stopping; what is under way is given back and costs no attempt")
     server.stop()
+    credentialKeeper.stop(within: 1)
     intake.stop(within: 10)
     executor.stop(within: 20)
     states.stop(within: 5)

@@ -21,7 +21,7 @@ struct DaemonCommand: ParsableCommand {
 
         Example:
           ephemeral daemon run --store file:///srv/ephemeral --state /var/lib/ephemeral \\
-            --worker vsock:16:5000 --relay-target kms.eu-west-1.amazonaws.com:443 --schedules jobs
+            --worker vsock:16:5000 --relay-listen vsock::8000 --policy-key policy.pub --schedules jobs
         """)
 
     @Option(help: "The object store: file:///folder or s3://bucket/prefix?region=…")
@@ -30,8 +30,11 @@ struct DaemonCommand: ParsableCommand {
     var state: String
     @Option(help: "Where the enclave worker listens: vsock:CID:PORT or unix:/path.")
     var worker: String
-    @Option(help: "Where the relay finds KMS: host:port, or unix:/path of devcloud.")
-    var relayTarget: String
+    @Option(
+      help:
+        "Where the relay finds KMS: host:port, unix:/path of devcloud, or auto: by the policy's key (needs --policy-key)."
+    )
+    var relayTarget = "auto"
     @Option(help: "Where the worker finds the relay: vsock::PORT on Nitro (default: unix socket in the state folder).")
     var relayListen: String?
     @Option(help: "The operator's socket (default: daemon.sock in the state folder).")
@@ -40,7 +43,7 @@ struct DaemonCommand: ParsableCommand {
     var policyKey: String?
     @Option(help: "Folder of schedule definitions (*.yaml).")
     var schedules: String?
-    @Option(help: "AWS profile that the worker uses for KMS, as FILE:NAME (default: the environment).")
+    @Option(help: "AWS profile that the worker uses for KMS, as FILE:NAME (default: AWS's chain, see credentials.md).")
     var awsProfile: String?
     @Option(help: "Seconds between looks into the inbox.")
     var poll: Double = 1.0
@@ -62,6 +65,9 @@ struct DaemonCommand: ParsableCommand {
 
     private func settings() throws -> Daemon.Settings {
       let folder = URL(filePath: state).standardizedFileURL.path
+      guard relayTarget != "auto" || policyKey != nil else {
+        throw ValidationError("--relay-target auto reads the policy: give --policy-key, or name the target.")
+      }
       guard poll >= 0.05, poll <= 3600 else { throw ValidationError("--poll takes 0.05 to 3600 seconds.") }
       do {
         return Daemon.Settings(
@@ -84,14 +90,13 @@ struct DaemonCommand: ParsableCommand {
       return key
     }
 
-    /// Read again at each use, so that rotated credentials are taken without a restart.
-    private func credentials() throws -> @Sendable () throws -> AWSCredentials {
+    /// One source for the daemon's life: it renews what expires, and sees a changed file within a minute.
+    private func credentials() throws -> DefaultCredentials {
       var environment = ProcessInfo.processInfo.environment
-      guard let awsProfile else { return { [environment] in try DefaultCredentials(environment).credentials() } }
+      guard let awsProfile else { return DefaultCredentials(environment) }
       guard let colon = awsProfile.lastIndex(of: ":") else { throw ValidationError("--aws-profile takes FILE:NAME.") }
       environment["AWS_SHARED_CREDENTIALS_FILE"] = String(awsProfile[..<colon])
-      let name = String(awsProfile[awsProfile.index(after: colon)...])
-      return { [environment] in try DefaultCredentials(environment, profile: name).credentials() }
+      return DefaultCredentials(environment, profile: String(awsProfile[awsProfile.index(after: colon)...]))
     }
   }
 }

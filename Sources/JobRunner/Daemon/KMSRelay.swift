@@ -1,6 +1,8 @@
 import Foundation
 import Glibc
 import Logging
+import SealedCrypto
+import Synchronization
 import Wire
 
 /// Where the relay takes the worker's bytes: KMS, or what plays it.
@@ -9,9 +11,15 @@ enum RelayTarget: Hashable, Sendable, CustomStringConvertible {
   case local(Endpoint)
   /// A host name and a port, such as `kms.eu-west-1.amazonaws.com:443`.
   case tcp(host: String, port: UInt16)
+  /// KMS's endpoint of the region of the policy's epoch key, as soon as a policy is there.
+  case automatic
 
-  /// Reads `unix:/path` or `host:port`.
+  /// Reads `unix:/path`, `host:port` or `auto`.
   init(_ text: String) throws {
+    if text == "auto" {
+      self = .automatic
+      return
+    }
     if text.hasPrefix("unix:") || text.hasPrefix("/") || text.hasPrefix("vsock:") {
       self = .local(try Endpoint(text))
       return
@@ -27,7 +35,15 @@ enum RelayTarget: Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .local(let endpoint): "\(endpoint)"
     case .tcp(let host, let port): "\(host):\(port)"
+    case .automatic: "auto"
     }
+  }
+
+  /// KMS as the worker will ask it to prove itself under this policy.
+  ///
+  /// - Throws: `WireError` for a key that is no full ARN of a known partition.
+  init(of policy: PolicyClaims) throws {
+    self = .tcp(host: try KMSKeyARN(policy.epochKey).serverName(fips: policy.useFIPSEndpoint), port: 443)
   }
 }
 
@@ -35,7 +51,9 @@ enum RelayTarget: Hashable, Sendable, CustomStringConvertible {
 /// can drop, delay or change it, and the worker notices.
 final class KMSRelay: Sendable {
   private let listener: Listener
-  private let target: RelayTarget
+  /// As configured; `automatic` stands for what ``aim`` holds.
+  private let configured: RelayTarget
+  private let aim = Mutex(RelayTarget.automatic)
   private let log: Logger
   /// A KMS exchange moves a few kilobytes: whoever is silent for so long is gone.
   private static let stallMilliseconds: Int32 = 30_000
@@ -45,8 +63,29 @@ final class KMSRelay: Sendable {
   /// Listens at once, so that the worker can be told the address.
   init(listenOn endpoint: Endpoint, target: RelayTarget, log: Logger) throws {
     listener = try Listener(endpoint)
-    self.target = target
+    configured = target
     self.log = log
+  }
+
+  private var target: RelayTarget { configured == .automatic ? aim.withLock { $0 } : configured }
+
+  /// Aims a relay without a target of its own at the policy's KMS. There is one target: keys of another region cannot be
+  /// used through this relay, which is said once.
+  func follow(_ policy: PolicyClaims) {
+    guard configured == .automatic, let new = try? RelayTarget(of: policy) else { return }
+    guard
+      aim.withLock({ (aim: inout RelayTarget) -> Bool in
+        defer { aim = new }
+        return aim != new
+      })
+    else { return }
+    log.info("relay leads to the policy's KMS", metadata: ["target": "\(new)"])
+    let region = try? KMSKeyARN(policy.epochKey).region
+    for publisher in policy.publishers where (try? KMSKeyARN(publisher.modelKey).region) != region {
+      log.warning(
+        "the model key is in another region than the epoch key: its models cannot be opened through one relay",
+        metadata: ["key": "\(publisher.modelKey)"])
+    }
   }
 
   /// Where the worker connects.
@@ -97,6 +136,7 @@ final class KMSRelay: Sendable {
 
   private func connect() throws -> Channel {
     switch target {
+    case .automatic: throw WireError.connectionLost("no policy in the store says yet where KMS is")
     case .local(let endpoint):
       return try Channel.connect(to: endpoint, stallMilliseconds: Self.stallMilliseconds)
     case .tcp(let host, let port):

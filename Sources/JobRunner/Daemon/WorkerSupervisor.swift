@@ -28,12 +28,16 @@ final class WorkerSupervisor: @unchecked Sendable {
   private let store: any ObjectStore
   private let relay: Endpoint
   private let policyKey: VerifyingKey?
-  private let credentials: @Sendable () throws -> AWSCredentials
+  private let credentials: any CredentialSource
+  /// Told each policy in force, before the worker is configured with it.
+  private let onPolicy: @Sendable (PolicyClaims) -> Void
   private let log: Logger
   /// Held over a whole look, so that two never hand over at once. The executor's thread alone asks.
   private let lock = NSLock()
   /// Guarded by `lock`, like all below.
   private var given: Given?
+  /// Of the worker's last status.
+  private var facts: WorkerFacts?
   private var readyAt: ContinuousClock.Instant?
   /// Epochs that the worker refused or need not be asked to take, and since when: a key policy may be mended.
   private var refusals: [UInt64: ContinuousClock.Instant] = [:]
@@ -41,16 +45,20 @@ final class WorkerSupervisor: @unchecked Sendable {
   private static let refusalAge = Duration.seconds(600)
   private static let renewalPause = Duration.seconds(60)
 
-  /// - Parameter policyKey: lets the host see that the policy has ended, before it costs jobs their attempts.
+  /// - Parameters:
+  ///   - policyKey: lets the host see that the policy has ended, before it costs jobs their attempts.
+  ///   - credentials: asked at each look; they must be good for the minutes in which a job asks KMS.
+  ///   - onPolicy: told each policy that verifies under `policyKey`.
   init(
     client: WorkerClient, store: any ObjectStore, relay: Endpoint, policyKey: VerifyingKey?,
-    credentials: @escaping @Sendable () throws -> AWSCredentials, log: Logger
+    credentials: any CredentialSource, onPolicy: @escaping @Sendable (PolicyClaims) -> Void, log: Logger
   ) {
     self.client = client
     self.store = store
     self.relay = relay
     self.policyKey = policyKey
     self.credentials = credentials
+    self.onPolicy = onPolicy
     self.log = log
   }
 
@@ -66,7 +74,8 @@ final class WorkerSupervisor: @unchecked Sendable {
     var status = try currentStatus()
     let policy = try policyBytes()
     let claims = try claimsInForce(of: policy)
-    let credentials = try credentials()
+    if let claims { onPolicy(claims) }
+    let credentials = try credentials.credentials()
     let wanted = Given(
       boot: status.key, policy: policy, accessKeyID: credentials.accessKeyID, sessionToken: credentials.sessionToken)
     if given != wanted || status.policyDigest == nil {
@@ -80,6 +89,23 @@ final class WorkerSupervisor: @unchecked Sendable {
     readyAt = ContinuousClock.now
   }
 
+  /// Hands renewed credentials to a worker that is configured, also while it runs a job: the worker's running job takes
+  /// them over (its policy stays). Does nothing while the old ones need no renewal, or where nothing was handed over yet.
+  ///
+  /// - Throws: what the credentials' source or the channel throw, ``WorkerNotReady``; the next look starts over then.
+  func renewCredentials() throws {
+    lock.lock()
+    defer { lock.unlock() }
+    guard let old = given else { return }
+    let credentials = try credentials.credentials()
+    let renewed = Given(
+      boot: old.boot, policy: old.policy, accessKeyID: credentials.accessKeyID, sessionToken: credentials.sessionToken)
+    guard renewed != old else { return }
+    given = nil
+    try configure(old.policy, credentials)
+    given = renewed
+  }
+
   /// The next ``makeReady(maximumAge:)`` looks again: after a lost connection or a failed exchange.
   func forget() {
     lock.lock()
@@ -91,7 +117,15 @@ final class WorkerSupervisor: @unchecked Sendable {
     let reply = try client.perform(.status(nonce: []))
     guard let bytes = reply.statement else { throw WorkerNotReady(description: "the worker gave no status") }
     // Unverified on purpose: the host needs no proof of its own worker, it only wants to know what to hand over.
-    return try UnverifiedStatement<StatusClaims>(bytes).signedByItsOwnKey().signed.claims
+    let status = try UnverifiedStatement<StatusClaims>(bytes).signedByItsOwnKey()
+    facts = WorkerFacts(document: status.document)
+    return status.signed.claims
+  }
+
+  /// Why the worker did not do what it was asked for: its advice in an operator's words, or `otherwise`.
+  private func reason(_ reply: WorkerReply, under policy: PolicyClaims?, otherwise: String) -> String {
+    guard let advice = reply.advice else { return otherwise }
+    return advice.text(key: policy?.epochKey, accessKeyID: given?.accessKeyID, facts: facts)
   }
 
   private func policyBytes() throws -> [UInt8] {
@@ -151,17 +185,20 @@ final class WorkerSupervisor: @unchecked Sendable {
       case .ok:
         refusals[epoch] = nil
         log.info("epoch loaded", metadata: ["epoch": "\(epoch)"])
-      case .retry: throw WorkerNotReady(description: "the worker could not reach KMS to open epoch \(epoch)")
+      case .retry:
+        let reason = reason(reply, under: policy, otherwise: "the worker could not ask KMS")
+        throw WorkerNotReady(description: "epoch \(epoch) is not open: \(reason)")
       case .refused, .failed:
         if refusals.updateValue(ContinuousClock.now, forKey: epoch) == nil {
-          log.warning(
-            "the worker refuses an epoch: it has ended, or the KMS key policy does not allow this worker's measurements",
-            metadata: ["epoch": "\(epoch)"])
+          let reason = reason(
+            reply, under: policy, otherwise: "it has ended, or its seed or announcement is not what the policy asks for"
+          )
+          log.warning("the worker refuses an epoch: \(reason)", metadata: ["epoch": "\(epoch)"])
         }
       }
     }
     let last = stored.last ?? 0
-    try renewAnnouncement(stored, next: max(last == .max ? last : last + 1, minimum))
+    try renewAnnouncement(stored, next: max(last == .max ? last : last + 1, minimum), under: policy)
   }
 
   /// Whether an epoch is past its end and the grace: the worker would have KMS open its seed only to refuse it.
@@ -180,14 +217,16 @@ final class WorkerSupervisor: @unchecked Sendable {
 
   /// Makes the next epoch when clients have none to seal to, and already in the last quarter of the newest one's time: a
   /// long job lets nobody look here for hours.
-  private func renewAnnouncement(_ stored: [UInt64], next: UInt64) throws {
+  private func renewAnnouncement(_ stored: [UInt64], next: UInt64, under policy: PolicyClaims?) throws {
     let now = nowMs
-    guard let current = try newestAnnouncement(stored), current.notAfterMs > now else { return try createEpoch(next) }
+    guard let current = try newestAnnouncement(stored), current.notAfterMs > now else {
+      return try createEpoch(next, under: policy)
+    }
     let validity = current.notAfterMs - min(current.notBeforeMs, current.notAfterMs)
     if current.notAfterMs - now > validity / 4 { return }
     if let renewalFailedAt, ContinuousClock.now - renewalFailedAt < WorkerSupervisor.renewalPause { return }
     do {
-      try createEpoch(next)
+      try createEpoch(next, under: policy)
     } catch {
       // Clients can still seal and jobs can run: this one waits.
       renewalFailedAt = ContinuousClock.now
@@ -226,13 +265,14 @@ final class WorkerSupervisor: @unchecked Sendable {
     }
   }
 
-  private func createEpoch(_ number: UInt64) throws {
+  private func createEpoch(_ number: UInt64, under policy: PolicyClaims?) throws {
     let reply = try client.perform(.createEpoch(number))
     guard reply.code == .ok, let seed = reply.seed, let announcement = reply.statement else {
-      let reason =
-        reply.code == .retry
-        ? "KMS cannot be reached through the relay, or throttles"
-        : "KMS or the policy refuses it: the epoch key's policy must allow this worker's measurements"
+      let reason = reason(
+        reply, under: policy,
+        otherwise: reply.code == .retry
+          ? "the worker has no policy in force, or its security module does not answer"
+          : "the policy does not permit the epoch, or the worker holds too many")
       throw WorkerNotReady(description: "no epoch \(number) could be made: \(reason)")
     }
     // The seed first: an announcement without it would be a key that nobody can ever open.

@@ -63,21 +63,35 @@ final class PublisherKMS: DataKeyService {
 
   private static func refusal(_ status: UInt, _ body: [UInt8], _ key: KMSKeyARN) -> ClientError {
     let name = KMSErrorName(json: body)
-    if name?.isDenial == true {
+    let reason = "KMS refused: \(name?.name ?? "status \(status)")"
+    switch name?.meaning {
+    case .denied:
       return ClientError(
         .other, "KMS does not let these credentials use \(key.text)",
-        remedy: "allow your role kms:GenerateDataKey in the key's policy")
+        remedy: "allow your role kms:GenerateDataKey in the key's policy, and in IAM where the key is another account's"
+      )
+    case .credentialsExpired:
+      return ClientError(
+        .other, "\(reason): the credentials have ended", remedy: "renew them, for example by signing in again")
+    case .credentialsInvalid:
+      return ClientError(
+        .other, "\(reason): KMS does not take the credentials",
+        remedy: "check key id, secret and session token, and that they are of the key's partition")
+    case .clockSkew: return ClientError(.other, "\(reason): this machine's clock is wrong", remedy: "set it (NTP)")
+    case .keyUnusable:
+      return ClientError(
+        .other, "\(reason): \(key.text) does not exist, is disabled, waits for its deletion or is not symmetric",
+        remedy: "ask the key's owner")
+    case .busy: return ClientError(.retryable, reason, remedy: "try again in a moment")
+    case nil where status >= 500: return ClientError(.retryable, reason, remedy: "try again in a moment")
+    case .wrongCiphertext, .invalid, .other, nil:
+      return ClientError(.other, reason, remedy: "check the key's ARN and its kind")
     }
-    let retryable = status >= 500 || name?.isTransient == true
-    return ClientError(
-      retryable ? .retryable : .other, "KMS refused: \(name?.name ?? "status \(status)")",
-      remedy: retryable
-        ? "try again; check the credentials and this machine's clock" : "check the key and the credentials")
   }
 }
 
 /// Where KMS is reached.
-enum KMSAddress: Sendable {
+enum KMSAddress: Sendable, CustomStringConvertible {
   case unix(String)
   case tcp(host: String, port: Int)
 
@@ -90,6 +104,13 @@ enum KMSAddress: Sendable {
       (1...65535).contains(port), colon != text.startIndex
     else { throw ClientError(.usage, "--kms-endpoint takes unix:/path or host:port", remedy: "correct it") }
     self = .tcp(host: String(text[..<colon]), port: port)
+  }
+
+  var description: String {
+    switch self {
+    case .unix(let path): "unix:\(path)"
+    case .tcp(let host, let port): "\(host):\(port)"
+    }
   }
 }
 
@@ -139,7 +160,21 @@ private struct KMSPost {
           .rejected, "whoever answers at the KMS endpoint cannot prove to be \(host)",
           remedy: "check --kms-endpoint and --kms-roots")
       }
-      throw ClientError(.retryable, "KMS cannot be reached: \(error)", remedy: "check the network or --kms-endpoint")
+      throw ClientError(
+        .retryable, "KMS at \(endpoint) cannot be reached: \(Self.words(error))",
+        remedy: "check the network or --kms-endpoint")
+    }
+  }
+
+  /// What the network's libraries mean, for people.
+  private static func words(_ error: any Error) -> String {
+    switch error {
+    case ChannelError.connectTimeout: "no answer in time"
+    case ChannelError.eof: "the connection ended before the answer"
+    case is NIOConnectionError: "nobody answers there, or its name has no address"
+    case let error as IOError: String(cString: strerror(error.errnoCode))
+    case let error as WireError: "\(error)"
+    default: "the connection failed"
     }
   }
 }
