@@ -107,7 +107,7 @@ let package = Package(
       ] + crypto),
     .testTarget(
       name: "EnclaveImageTests",
-      dependencies: ["EnclaveImage", "Wire", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
+      dependencies: ["EnclaveImage", "Wire", "TestSupport", asn1, .product(name: "Crypto", package: "swift-crypto")]),
     .testTarget(
       name: "HostileHostTests",
       dependencies: ["Client", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),

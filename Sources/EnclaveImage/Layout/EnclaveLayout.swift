@@ -30,6 +30,8 @@ package struct EnclaveLayout {
   package let policyKey: [UInt8]
   /// The only roots that KMS's certificate may chain to, in PEM; taken into the image as they are.
   package let kmsRoots: [UInt8]
+  /// Whether the first policy of a boot goes into PCR16 and stays the only one.
+  package let pinsPolicy: Bool
   package let commandLine: String
   /// Of the software, for the metadata.
   package let version: String
@@ -39,7 +41,7 @@ package struct EnclaveLayout {
 
   package init(
     kernel: [UInt8], initProgram: [UInt8], worker: [UInt8], evidenceClass: EvidenceClass, policyKey: [UInt8],
-    kmsRoots: [UInt8], commandLine: String = Self.commandLine, version: String
+    kmsRoots: [UInt8], pinsPolicy: Bool = false, commandLine: String = Self.commandLine, version: String
   ) {
     self.kernel = kernel
     self.initProgram = initProgram
@@ -47,6 +49,7 @@ package struct EnclaveLayout {
     self.evidenceClass = evidenceClass
     self.policyKey = policyKey
     self.kmsRoots = kmsRoots
+    self.pinsPolicy = pinsPolicy
     self.commandLine = commandLine
     self.version = version
   }
@@ -84,10 +87,11 @@ package struct EnclaveLayout {
     var ramdisk = CpioWriter()
     try ramdisk.add("enclave-worker", .file(worker, executable: true))
     try ramdisk.add("image", .directory)
-    let files: [(String, [UInt8])] = [
+    var files: [(String, [UInt8])] = [
       ("evidence-class", Array("\(evidenceClass.rawValue)\n".utf8)), ("kms-roots.pem", kmsRoots),
       ("policy.pub", Array("\(Hex.encode(policyKey))\n".utf8)), ("security-module", Array("/dev/nsm\n".utf8)),
     ]
+    if pinsPolicy { files.append(("pin-policy", Array("yes\n".utf8))) }
     for (name, content) in files { try ramdisk.add("image/\(name)", .file(content, executable: false)) }
     return try ramdisk.encoded()
   }

@@ -34,6 +34,8 @@ struct ImageCommand: ParsableCommand {
     var policyKey: String
     @Option(help: ArgumentHelp("The roots that KMS's certificate may chain to.", valueName: "file.pem"))
     var kmsRoots: String
+    @Flag(help: "Hold each boot to its first policy, by PCR16.")
+    var pinPolicy = false
     @Option(help: ArgumentHelp("The kernel's command line.", valueName: "text"))
     var cmdline: String = EnclaveLayout.commandLine
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write the image.", valueName: "file"))
@@ -49,8 +51,8 @@ struct ImageCommand: ParsableCommand {
       }
       let layout = EnclaveLayout(
         kernel: try part(kernel), initProgram: try part(`init`), worker: try part(worker), evidenceClass: evidenceClass,
-        policyKey: try TrustArguments.policyKey(policyKey).bytes, kmsRoots: try part(kmsRoots), commandLine: cmdline,
-        version: Version.text)
+        policyKey: try TrustArguments.policyKey(policyKey).bytes, kmsRoots: try part(kmsRoots),
+        pinsPolicy: pinPolicy, commandLine: cmdline, version: Version.text)
       let bytes: [UInt8]
       do {
         bytes = try layout.encoded()
