@@ -8,7 +8,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
 STORE ?= dir
 DOCS ?= jobs/sample
 
-.PHONY: help deps model build demo demo-attack test test-tools emulator check-infra lint golden clean
+.PHONY: help deps model build demo demo-attack test test-tools image emulator check-infra lint golden clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,10 @@ test: deps model test-tools ## Every suite
 	@swift build --build-tests $(SWIFT_FLAGS)
 	@swift test --skip-build $(SWIFT_FLAGS)
 
+image: deps ## The enclave image, bit for bit reproducible; POLICY_KEY=file, CLASS=emulated, PIN_POLICY=yes, LOCK=update
+	@swift build $(SWIFT_FLAGS) --product ephemeral
+	@scripts/image.sh
+
 emulator: ## QEMU with the nitro-enclave machine, and vhost-device-vsock, to the user's cache
 	@scripts/emulator.sh
 
@@ -51,4 +55,4 @@ golden: ## The reference data of Tests/Vectors again, from the Python originals 
 	@scripts/golden/run.sh
 
 clean: ## Build products and demo state; the cache of downloads stays
-	@rm -rf .build .demo
+	@rm -rf .build .build-static .demo
