@@ -117,7 +117,7 @@ let package = Package(
       name: "EndToEndTests", dependencies: ["ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
     .testTarget(
       name: "KeyPolicyTests",
-      dependencies: ["Client", "DevCloud", "SealedCrypto", "Wire", "TestSupport"] + crypto),
+      dependencies: ["Client", "JobRunner", "DevCloud", "SealedCrypto", "Wire", "TestSupport", arguments] + crypto),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

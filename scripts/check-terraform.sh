@@ -40,6 +40,8 @@ for path in files:
             raise SystemExit(f"{path}: {error}")
 PYTHON
 
+check "everything referred to is there" python3 scripts/check-terraform-references.py
+
 ephemeral=.build/release/ephemeral
 if [ -x "$ephemeral" ]; then
   for policy in infra/terraform/examples/*/policies/*.json; do
@@ -87,7 +89,7 @@ fi
 echo
 echo "not run, because it needs Terraform or AWS:"
 printf '  %s\n' \
-  "terraform init, validate, plan, apply: types, references between resources, the provider's own checks" \
+  "terraform init, validate, plan, apply: types, attributes, the provider's own checks" \
   "the templates' rendering (user-data.yaml.tftpl, allocator.yaml.tftpl), cloud-init, and the first boot" \
   "AWS's reading of the key policies, endpoint policies and metric filters" "${skipped[@]}"
 exit $failed

@@ -66,6 +66,7 @@ struct LintTests {
       condition(#"{"StringEquals":{}}"#), condition(#"{"Null":{"a":"maybe"}}"#),
       condition(#"{"StringEquals":{"a":{"b":"c"}}}"#), condition(#"{"ForSomeValues:StringEquals":{"a":"b"}}"#),
       condition(#"{"StringEquals":{"a":"b"},"StringEquals":{"a":"c"}}"#),
+      condition(#"{"StringEquals":{"kms:a":"b","KMS:A":"c"}}"#),
     ])
   func malformed(text: String) {
     #expect(throws: KeyPolicyDocument.Malformed.self) { try KeyPolicyDocument(json: Array(text.utf8)) }

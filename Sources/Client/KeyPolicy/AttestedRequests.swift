@@ -15,7 +15,8 @@ struct AttestedRequests {
     for condition in policy.statements.flatMap(\.conditions) {
       guard let register = condition.register else { continue }
       // A real register is lower-case hexadecimal, so nothing else can stand in a request.
-      values[register, default: []].formUnion(condition.values.map { $0.lowercased() }.filter(AttestedRegister.isValue))
+      values[register, default: []].formUnion(
+        condition.values.map { $0.asciiLowercased }.filter(AttestedRegister.isValue))
     }
     registers = values.keys.sorted()
     var count = 1

@@ -64,7 +64,7 @@ struct KeyPolicyCondition: Equatable, Sendable {
       comparison != .null || (!ifExists && quantifier == nil)
     else { throw KeyPolicyDocument.Malformed("\(place): there is no condition operator \(operatorName)") }
     guard !values.isEmpty else { throw KeyPolicyDocument.Malformed("\(place): the condition on \(key) has no values") }
-    guard comparison != .null || values.allSatisfy({ ["true", "false"].contains($0.lowercased()) }) else {
+    guard comparison != .null || values.allSatisfy({ ["true", "false"].contains($0.asciiLowercased) }) else {
       throw KeyPolicyDocument.Malformed("\(place): Null takes true or false")
     }
     self.operatorName = operatorName
@@ -75,7 +75,7 @@ struct KeyPolicyCondition: Equatable, Sendable {
   }
 
   /// The register that the key names.
-  var register: Int? { AttestedRegister.index(ofKey: key.lowercased()) }
+  var register: Int? { AttestedRegister.index(ofKey: key.asciiLowercased) }
 
   /// Whether the values may match registers that are not written out.
   var hasWildcard: Bool {
@@ -85,7 +85,7 @@ struct KeyPolicyCondition: Equatable, Sendable {
   /// Whether the condition holds in a request without the key.
   var whenAbsent: Holds {
     switch (comparison, quantifier) {
-    case (.null, _): Holds(values.contains { $0.lowercased() == "true" })
+    case (.null, _): Holds(values.contains { $0.asciiLowercased == "true" })
     // How IfExists acts inside ForAnyValue is not documented.
     case (_, .anyValue): ifExists ? .perhaps : .never
     case (_, .allValues): .always
@@ -100,7 +100,7 @@ struct KeyPolicyCondition: Equatable, Sendable {
     let state = states[register] ?? .absent
     if state == .absent { return whenAbsent }
     switch comparison {
-    case .null: return Holds(values.contains { $0.lowercased() == "false" })
+    case .null: return Holds(values.contains { $0.asciiLowercased == "false" })
     case .foreign: return .perhaps
     case .equals, .equalsIgnoringCase, .like: break
     }
@@ -117,11 +117,18 @@ struct KeyPolicyCondition: Equatable, Sendable {
     case .value(let actual):
       switch comparison {
       case .equals: return Holds(actual == wanted)
-      case .equalsIgnoringCase: return Holds(actual == wanted.lowercased())
+      case .equalsIgnoringCase: return Holds(actual == wanted.asciiLowercased)
       case .like: return Holds(WildcardPattern.matches(actual, wanted))
       case .null, .foreign: return .perhaps
       }
     }
+  }
+}
+
+extension String {
+  /// Without the case of A to Z. Unicode's own rules would take a Kelvin sign for a k, and IAM does not.
+  var asciiLowercased: String {
+    String(decoding: utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
   }
 }
 

@@ -161,6 +161,10 @@ package struct KeyPolicyDocument: Sendable {
       guard let keys = member.value.object, !keys.members.isEmpty else {
         throw Malformed("\(place): \(member.name.prefix(64)) is not an object of condition keys")
       }
+      // Condition keys have no case, and what two spellings of one would mean is not documented.
+      guard Set(keys.members.map(\.name.asciiLowercased)).count == keys.members.count else {
+        throw Malformed("\(place): \(member.name.prefix(64)) has a condition key twice, in different case")
+      }
       return try keys.members.map { entry in
         let values = try (entry.value.array ?? [entry.value]).map { value -> String in
           switch value {

@@ -24,7 +24,7 @@ extension KeyPolicyLinter {
     if statement.isNotAction { found(.notAction, "covers \(listed(named)) by NotAction") }
     if !statement.reachesKey { found(.resource, "has the resource \(statement.resources.joined(separator: ", "))") }
     for condition in statement.conditions {
-      let key = condition.key.lowercased()
+      let key = condition.key.asciiLowercased
       if AttestedRegister.isMisspelt(key) { found(.misspeltKey, condition.key) }
       if key == "kms:viaservice" { found(.viaService, "\(condition.operatorName) \(condition.key)") }
       for (id, what) in conditionFaults(condition, in: statement.effect) { found(id, what) }
@@ -72,7 +72,7 @@ extension KeyPolicyLinter {
   }
 
   private func badness(_ value: String) -> String {
-    if AttestedRegister.isValue(value.lowercased()) { return "upper-case digits" }
+    if AttestedRegister.isValue(value.asciiLowercased) { return "upper-case digits" }
     return value.utf8.count == 96 ? "not hexadecimal" : "\(value.utf8.count) characters instead of 96"
   }
 
@@ -106,10 +106,13 @@ extension KeyPolicyLinter {
         }
       }
       for account in named(statement).compactMap(\.wholeAccount) {
+        // In the host's own account, whoever governs IAM there could let the host govern the key.
+        let isHosts = !actions.isEmpty && hosts.contains { $0.account == account }
         findings.append(
           KeyPolicyFinding(
-            .iamEnabled, at: statement.label,
-            "IAM policies of account \(account) decide on \(statement.actions.joined(separator: ", "))"))
+            .iamEnabled, isHosts ? .weakens : .informs, at: statement.label,
+            "IAM policies of account \(account)\(isHosts ? ", which is the host's," : "") decide on "
+              + listed(statement.actions)))
       }
     }
     if !somebody {

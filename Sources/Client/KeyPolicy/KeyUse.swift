@@ -42,7 +42,7 @@ package enum KeyUse: String, Sendable, CaseIterable {
 extension KeyPolicyDocument.Statement {
   /// Whether the statement is about an action.
   func names(_ action: String) -> Bool {
-    actions.contains { WildcardPattern.matches(action.lowercased(), $0.lowercased()) } != isNotAction
+    actions.contains { WildcardPattern.matches(action.asciiLowercased, $0.asciiLowercased) } != isNotAction
   }
 
   /// Whether a Deny reaches the key for certain. In a key policy `*` is the key itself.

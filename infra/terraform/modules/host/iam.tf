@@ -43,6 +43,12 @@ data "aws_iam_policy_document" "instance" {
     resources = [for part in ["epochs", "jobs"] : "${aws_s3_bucket.store.arn}/${part}/*"]
   }
   statement {
+    # Retiring an epoch on this host. The bucket is versioned, so that nothing is lost by it.
+    sid       = "RetireEpochs"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${aws_s3_bucket.store.arn}/epochs/*"]
+  }
+  statement {
     sid       = "ListTheStore"
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.store.arn]

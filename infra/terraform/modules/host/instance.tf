@@ -68,8 +68,9 @@ resource "aws_launch_template" "host" {
   }
 }
 
-# Nothing of value lives on the instance: the queue is made again from the inbox and the commits. So a new image is a new
-# instance, and the group replaces one that fails.
+# Nothing that cannot be made again lives on the instance: the queue comes back from the inbox and the commits, without
+# its history, its pauses and its schedules' memory. So a new image is a new instance, and the group replaces one that
+# fails. Never two at once: one daemon owns a store.
 resource "aws_autoscaling_group" "host" {
   name                      = var.name
   min_size                  = 0
@@ -82,6 +83,14 @@ resource "aws_autoscaling_group" "host" {
   launch_template {
     id      = aws_launch_template.host.id
     version = aws_launch_template.host.latest_version
+  }
+
+  instance_refresh {
+    strategy = "Rolling"
+    preferences {
+      min_healthy_percentage = 0
+      max_healthy_percentage = 100
+    }
   }
 
   tag {
