@@ -63,7 +63,9 @@ struct ImageCommand: ParsableCommand {
       let measurement = try EIFReader(ImageMemory(bytes)).measure()
       try PrivateFiles.write(bytes, to: output, mode: PrivateFiles.publicMode)
       let digest = Hex.encode(SHA256.hash(data: bytes))
-      ImageReport(screen: Screen(json: json)).show(
+      let screen = Screen(json: json)
+      if evidenceClass == .emulated { screen.banner(.emulated) }
+      ImageReport(screen: screen).show(
         output, bytes: UInt64(bytes.count), measurement,
         more: [("class", .text(evidenceClass.rawValue)), ("sha256", .text(digest))])
     }
@@ -129,6 +131,12 @@ private enum ImageArgument {
     guard PrivateFiles.exists(path) else {
       throw ClientError(.notFound, "there is no file \(path)", remedy: "check the name")
     }
-    return try EIFReader(try ImageFile(path))
+    let file: ImageFile
+    do {
+      file = try ImageFile(path)
+    } catch let refusal as ImageRefusal {
+      throw ClientError(.other, "cannot read \(refusal)", remedy: "name a file that may be read")
+    }
+    return try EIFReader(file)
   }
 }
