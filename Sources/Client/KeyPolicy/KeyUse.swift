@@ -55,12 +55,12 @@ extension KeyPolicyDocument.Statement {
 }
 
 extension KeyPolicyDocument {
-  /// Whether an Allow names a service or an identity provider, which `{"AWS": "*"}` in a Deny may not mean.
-  private var namesOthersThanAWS: Bool {
+  /// Whether an Allow may mean a service or an identity provider, which `{"AWS": "*"}` in a Deny may not mean.
+  private var admitsOthersThanAWS: Bool {
     statements.contains { statement in
       guard statement.effect == .allow else { return false }
       switch statement.principals {
-      case .everyone: return false
+      case .everyone(let services): return services
       case .listed(let list): return list.contains { $0.kind != .aws }
       case .allBut: return true
       }
@@ -69,7 +69,7 @@ extension KeyPolicyDocument {
 
   /// The statements that decide on an action.
   func rules(for action: String) -> ActionRules {
-    let everyKind = namesOthersThanAWS
+    let everyKind = admitsOthersThanAWS
     let about = statements.filter { $0.names(action) }
     let denies = about.filter { statement in
       guard statement.effect == .deny, statement.reachesKey, case .everyone(let services) = statement.principals
