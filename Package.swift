@@ -111,6 +111,9 @@ let package = Package(
       name: "EnclaveImageTests",
       dependencies: ["EnclaveImage", "Wire", "TestSupport", asn1, .product(name: "Crypto", package: "swift-crypto")]),
     .testTarget(
+      name: "JobRunnerTests",
+      dependencies: ["JobRunner", "ObjectStore", "SealedCrypto", "Wire", "TestSupport", logging] + crypto),
+    .testTarget(
       name: "HostileHostTests",
       dependencies: ["Client", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
     .testTarget(

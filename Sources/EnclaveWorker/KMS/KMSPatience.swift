@@ -1,9 +1,9 @@
 /// How long a data key is worth waiting for. The host waits 60 s for any word of the worker, so the whole is well below.
 struct KMSPatience: Sendable {
   /// From the first request's begin to the last reply's end.
-  var whole = Duration.seconds(25)
+  var whole = Duration.seconds(20)
   /// One request, from the connection's begin to the reply's last byte.
-  var attempt = Duration.seconds(10)
+  var attempt = Duration.seconds(8)
   /// No attempt is begun with less time than this.
   var shortest = Duration.milliseconds(500)
   /// Requests in all, the first included.
