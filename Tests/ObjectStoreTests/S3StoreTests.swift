@@ -92,7 +92,7 @@ struct S3StoreTests {
     #expect(refused.kind == .retryable && refused.description.contains("127.0.0.1:9"))
 
     let anonymous = try StoreURL.open(
-      "s3://bucket/x?endpoint=\(moto.endpoint)", environment: ["HOME": "/nonexistent"])
+      "s3://bucket/x?endpoint=\(moto.endpoint)", environment: noInstance.merging(["HOME": "/nonexistent"]) { $1 })
     let unnamed = try #require(failure { try anonymous.head(try ObjectKey("x")) })
     #expect(unnamed.kind == .denied && unnamed.description.contains("AWS_ACCESS_KEY_ID"))
   }
