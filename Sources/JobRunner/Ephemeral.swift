@@ -26,7 +26,8 @@ struct Ephemeral: ParsableCommand {
         name: "Analyst",
         subcommands: [
           SetupCommand.self, SubmitCommand.self, StatusCommand.self, ListCommand.self, WatchCommand.self,
-          CancelCommand.self, ResultsCommand.self, ReceiptsCommand.self, KeysCommand.self, TrustCommand.self,
+          CancelCommand.self, ResendCommand.self, AbandonCommand.self, ResultsCommand.self, ReceiptsCommand.self,
+          KeysCommand.self, TrustCommand.self,
         ]),
       CommandGroup(name: "Model owner", subcommands: [ModelsCommand.self]),
       CommandGroup(name: "Security officer", subcommands: [PolicyCommand.self, AttestCommand.self, ImageCommand.self]),

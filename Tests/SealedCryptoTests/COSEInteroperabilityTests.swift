@@ -57,6 +57,7 @@ struct COSEInteroperabilityTests {
       line(try Signed.sign(StatementSamples.model(), with: key)),
       line(try Signed.sign(StatementSamples.manifest(), with: key)),
       line(try Signed.sign(StatementSamples.cancel(), with: key)),
+      line(try Signed.sign(StatementSamples.head(), with: key)),
       line(try Signed.sign(StatementSamples.announcement(own), with: key, attest: document)),
       line(try Signed.sign(StatementSamples.receipt(own), with: key, attest: document)),
       line(try Signed.sign(StatementSamples.status(own), with: key, attest: document)),

@@ -50,6 +50,11 @@ enum StatementSamples {
 
   static func cancel() -> CancelClaims { CancelClaims(job: digest(11), issuedMs: timeMs) }
 
+  static func head() -> StreamHeadClaims {
+    StreamHeadClaims(
+      stream: Array(repeating: 10, count: 16), sequence: 4, manifest: digest(15), voided: [2], issuedMs: timeMs)
+  }
+
   static func announcement(_ key: VerifyingKey) -> AnnouncementClaims {
     AnnouncementClaims(
       epoch: 2, publicKey: Array(repeating: 12, count: 1216), notBeforeMs: timeMs, notAfterMs: timeMs + 86_400_000,

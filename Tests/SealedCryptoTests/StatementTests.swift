@@ -58,6 +58,7 @@ struct StatementTests {
     try check(StatementSamples.model())
     try check(StatementSamples.manifest())
     try check(StatementSamples.cancel())
+    try check(StatementSamples.head())
     try check(StatementSamples.announcement(own))
     try check(StatementSamples.receipt(own))
     try check(StatementSamples.status(own))
@@ -65,7 +66,7 @@ struct StatementTests {
 
   @Test func labelsAreTheProtocols() {
     #expect(StatementKind.receipt.label == Array("ephemeralml/v1/receipt".utf8))
-    #expect(Set(StatementKind.allCases.map(\.label)).count == 7)
+    #expect(Set(StatementKind.allCases.map(\.label)).count == 8)
     #expect(StatementKind.allCases.filter(\.isAttested) == [.announcement, .receipt, .status])
   }
 

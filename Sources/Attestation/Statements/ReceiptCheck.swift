@@ -72,6 +72,9 @@ package struct ReceiptCheck: Sendable {
     guard document.timeMs <= policy.claims.notAfterMs else {
       return .failed("version \(claims.policyVersion) had expired when the receipt was made")
     }
+    // The officer's clock dates a policy and the hypervisor's a receipt: a day is more than they differ.
+    guard policy.claims.issuedMs <= document.timeMs || policy.claims.issuedMs - document.timeMs <= Self.policyLagMs
+    else { return .failed("version \(claims.policyVersion) was issued more than a day after the receipt") }
     if let least = expected.minimumPolicyVersion, claims.policyVersion < least {
       return .failed("version \(claims.policyVersion) is older than \(least), under which the job was sealed")
     }

@@ -5,14 +5,16 @@ import Wire
 ///
 ///     ledger/lock                           held while a number is taken
 ///     ledger/<stream id>/stream.cbor        the stream's name, submitter and profile
-///     ledger/<stream id>/<number>/          record.cbor, manifest.cose, bundle.age until its receipt, uploaded
+///     ledger/<stream id>/<number>/          record.cbor, manifest.cose, bundle.age until its receipt, uploaded,
+///                                           abandoned
 ///     ledger/.new-…/                        an entry that is being made; removed when its maker died
 ///
 /// Invariants:
 /// - an entry appears whole by one rename of its directory, after its files and before the first byte is uploaded;
 /// - the rename refuses a number that is taken, so a number is never used twice, whatever crashed when;
 /// - numbers of a stream have no gaps: the next one is the last plus one, taken under the lock;
-/// - record, manifest and bundle are never changed afterwards.
+/// - record, manifest and bundle are never changed afterwards;
+/// - an entry is uploaded or abandoned, never both; the stream's next manifest voids the numbers abandoned before it.
 package struct Ledger: Sendable {
   private let directory: String
 
@@ -67,7 +69,17 @@ package struct Ledger: Sendable {
 
   /// Jobs of a store whose upload is still due, oldest first.
   package func pending(store: String) throws -> [LedgerEntry] {
-    try entries().filter { $0.uploadedMs == nil && $0.record.store == store }
+    try entries().filter { $0.uploadedMs == nil && $0.abandonedMs == nil && $0.record.store == store }
+  }
+
+  /// Every stream of a profile, in the order of their ids, with its entries by number.
+  package func streams(profile: String) throws -> [LedgerStream] {
+    try streamDirectories().compactMap { path in
+      let entries = try entries(in: path)
+      guard let first = entries.first, first.record.profile == profile else { return nil }
+      return LedgerStream(
+        id: first.record.stream.id, name: first.record.stream.name, submitter: try submitter(path), entries: entries)
+    }
   }
 
   /// Takes the stream's next number and adds one entry, all or nothing.
@@ -87,10 +99,11 @@ package struct Ledger: Sendable {
     try removeUnfinished()
     if let once, let entry = try entry(idempotencyKey: once.key, profile: profile, store: once.store) { return entry }
     let stream = try findOrMakeStream(name, submitter, profile)
-    let last = try entries(in: stream.path).last
+    let before = try entries(in: stream.path)
+    let last = before.last
     let position = StreamPosition(
       id: stream.id, name: name, sequence: (last?.record.stream.sequence ?? 0) + 1, previous: last?.record.manifest,
-      voided: [])
+      voided: Self.numbersToVoid(before))
 
     let unfinished = "\(directory)/.new-\(Hex.encode(Random.bytes(8)))"
     try PrivateFiles.makeDirectory(unfinished)
@@ -99,7 +112,7 @@ package struct Ledger: Sendable {
       try PrivateFiles.write(record.encoded, to: "\(unfinished)/record.cbor")
       let path = "\(stream.path)/\(Self.directoryName(position.sequence))"
       try PrivateFiles.renameDirectory(unfinished, to: path)
-      return LedgerEntry(record: record, uploadedMs: nil, path: path)
+      return LedgerEntry(record: record, uploadedMs: nil, abandonedMs: nil, path: path)
     } catch {
       PrivateFiles.removeEntry(unfinished)
       throw error
@@ -107,8 +120,40 @@ package struct Ledger: Sendable {
   }
 
   /// Records that the store says it has the whole bundle. The local copy stays.
+  ///
+  /// - Throws: ``ClientError`` of kind `usage` for an entry that was abandoned meanwhile.
   package func markUploaded(_ entry: LedgerEntry, atMs: UInt64) throws {
+    let lock = try lock()
+    defer { withExtendedLifetime(lock) {} }
+    guard !PrivateFiles.exists(entry.abandonedPath) else {
+      throw ClientError(
+        .usage, "job \(entry.record.job.hex.prefix(12)) was abandoned while it was uploaded",
+        remedy: "take its bundle out of the store's inbox; its number is void")
+    }
     try PrivateFiles.write(CBOR.unsigned(atMs).encoded(), to: entry.uploadedPath)
+  }
+
+  /// Gives up an entry that was never uploaded: the stream's next manifest, and every head from now on, voids its number.
+  ///
+  /// - Throws: ``ClientError`` of kind `usage` for one that the store has taken: it may still be computed.
+  package func abandon(_ entry: LedgerEntry, atMs: UInt64) throws {
+    let lock = try lock()
+    defer { withExtendedLifetime(lock) {} }
+    guard !PrivateFiles.exists(entry.uploadedPath) else {
+      throw ClientError(
+        .usage, "job \(entry.record.job.hex.prefix(12)) was uploaded: the host may compute it at any time",
+        remedy: "ask the host to stop it with `ephemeral cancel \(entry.record.job.hex.prefix(12))`")
+    }
+    guard !PrivateFiles.exists(entry.abandonedPath) else { return }
+    try PrivateFiles.write(CBOR.unsigned(atMs).encoded(), to: entry.abandonedPath)
+    PrivateFiles.remove(entry.bundlePath)
+  }
+
+  /// What was abandoned and no manifest has voided yet, as many as one manifest holds.
+  private static func numbersToVoid(_ entries: [LedgerEntry]) -> [UInt64] {
+    let voided = Set(entries.flatMap(\.record.stream.voided))
+    let due = entries.filter { $0.abandonedMs != nil }.map(\.record.stream.sequence).filter { !voided.contains($0) }
+    return Array(due.prefix(StreamPosition.voidedLimit))
   }
 
   /// Lets the sealed bundle go: a receipt that verified proves that an enclave read all of it.
@@ -164,6 +209,15 @@ package struct Ledger: Sendable {
     return Stream(id: id, path: path)
   }
 
+  private func submitter(_ stream: String) throws -> VerifyingKey {
+    do {
+      var fields = try CBORFields(try CBORDecoder.decode(try PrivateFiles.read("\(stream)/stream.cbor")), in: "stream")
+      return try VerifyingKey(try fields.bytes("submitter", count: 32))
+    } catch let error as WireError {
+      throw ClientError(.other, "\(stream)/stream.cbor is damaged: \(error)", remedy: "restore it from a backup")
+    }
+  }
+
   private func entries(in stream: String) throws -> [LedgerEntry] {
     try PrivateFiles.names(in: stream).filter { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }.map { name in
       let path = "\(stream)/\(name)"
@@ -172,7 +226,9 @@ package struct Ledger: Sendable {
         guard Self.directoryName(record.stream.sequence) == name, stream.hasSuffix(Hex.encode(record.stream.id)) else {
           throw WireError.malformed("ledger record: it stands in another place than it says")
         }
-        return LedgerEntry(record: record, uploadedMs: try uploadedMs("\(path)/uploaded"), path: path)
+        return LedgerEntry(
+          record: record, uploadedMs: try time("\(path)/uploaded"), abandonedMs: try time("\(path)/abandoned"),
+          path: path)
       } catch let error as WireError {
         throw ClientError(
           .other, "the ledger entry \(path) is damaged: \(error)", remedy: "restore it from a backup; do not delete it")
@@ -180,10 +236,10 @@ package struct Ledger: Sendable {
     }
   }
 
-  private func uploadedMs(_ path: String) throws -> UInt64? {
+  private func time(_ path: String) throws -> UInt64? {
     guard let bytes = try PrivateFiles.readIfPresent(path, limit: 64) else { return nil }
     guard case .unsigned(let time) = try CBORDecoder.decode(bytes) else {
-      throw WireError.malformed("ledger: upload time")
+      throw WireError.malformed("ledger: a time")
     }
     return time
   }

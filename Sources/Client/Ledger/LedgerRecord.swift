@@ -91,6 +91,8 @@ package struct LedgerEntry: Sendable, Equatable {
   package let record: LedgerRecord
   /// When the store had taken the whole bundle; nil while the upload is still due.
   package let uploadedMs: UInt64?
+  /// When its submitter gave it up before any upload; its number is void then. Nil for all others.
+  package let abandonedMs: UInt64?
   /// The entry's directory.
   let path: String
 
@@ -100,4 +102,7 @@ package struct LedgerEntry: Sendable, Equatable {
   /// The signed manifest.
   package var manifestPath: String { "\(path)/manifest.cose" }
   var uploadedPath: String { "\(path)/uploaded" }
+  var abandonedPath: String { "\(path)/abandoned" }
+  /// Whether the sealed bundle is still on this machine.
+  package var hasBundle: Bool { PrivateFiles.exists(bundlePath) }
 }

@@ -170,30 +170,7 @@ package struct Submitter {
   ///
   /// - Throws: ``ClientError`` of kind `invalid` when the store has something else of that name; what the store throws.
   package func upload(_ entry: LedgerEntry, nowMs: UInt64, progress: (UInt64) -> Void = { _ in }) throws {
-    guard entry.uploadedMs == nil else { return }
-    let key = try ObjectKey(StoreLayout.bundle(entry.record.job, queue: entry.record.queue))
-    let file = try OpenedFile(reading: entry.bundlePath)
-    let writer = try store.openWriter(key)
-    defer { writer.abort() }
-    while true {
-      let piece = try file.read(upTo: 1 << 18)
-      if piece.isEmpty { break }
-      try writer.write(piece)
-      progress(writer.count)
-    }
-    // An object of that name should be the same bundle: the name is the digest of its bytes.
-    if try writer.commit(.ifAbsent) == .alreadyExists { try checkStored(key, entry) }
-    try ledger.markUploaded(entry, atMs: nowMs)
-  }
-
-  private func checkStored(_ key: ObjectKey, _ entry: LedgerEntry) throws {
-    // None at all: the daemon took it off the inbox meanwhile.
-    guard let stored = try store.head(key), stored.bytes != entry.record.bundleBytes else { return }
-    throw ClientError(
-      .invalid,
-      "\(store.location)/\(key) has \(stored.bytes) bytes, and the bundle has \(entry.record.bundleBytes): "
-        + "it is another one",
-      remedy: "remove it from the store, then run `ephemeral submit` again", by: .operator_)
+    try BundleUpload(ledger: ledger, store: store).upload(entry, nowMs: nowMs, progress: progress)
   }
 
   /// Uploads what earlier commands sealed and could not upload, so that no number stays without its bundle.

@@ -17,8 +17,10 @@ package struct StreamPosition: Hashable, Sendable {
   package let sequence: UInt64
   /// ContentDigest of the manifest before this one; nil for the first.
   package let previous: ContentDigest?
-  /// Earlier numbers that will never come.
+  /// Earlier numbers that will never come, at most ``voidedLimit``.
   package let voided: [UInt64]
+  /// Numbers that one manifest can void.
+  package static let voidedLimit = 4096
 
   package init(id: [UInt8], name: String, sequence: UInt64, previous: ContentDigest?, voided: [UInt64]) {
     self.id = id
@@ -41,7 +43,7 @@ package struct StreamPosition: Hashable, Sendable {
     name = try fields.text("name", limit: 128)
     sequence = try fields.unsigned("sequence")
     previous = try fields.optionalDigest("previous")
-    voided = try fields.array("voided", limit: 4096) { item in
+    voided = try fields.array("voided", limit: Self.voidedLimit) { item in
       guard case .unsigned(let number) = item else { throw WireError.malformed("manifest stream: voided") }
       return number
     }

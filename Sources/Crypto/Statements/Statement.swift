@@ -4,7 +4,7 @@ import Wire
 /// The kinds of signed statement (protocol §1). The label separates their domains: it is the `external_aad` of the
 /// signature, so a receipt's signature never verifies as a policy's.
 package enum StatementKind: String, Sendable, CaseIterable {
-  case policy, model, manifest, cancel, announcement, receipt, status
+  case policy, model, manifest, cancel, announcement, receipt, status, head
 
   /// The domain label.
   package var label: [UInt8] { Array("ephemeralml/v1/\(rawValue)".utf8) }

@@ -11,6 +11,15 @@ enum JobArgument {
     let entry = try ledger.entry(named: text)
     return (entry.record.job, entry)
   }
+
+  /// A job that is in the ledger.
+  static func own(_ text: String, _ ledger: Ledger) throws -> LedgerEntry {
+    guard let entry = try resolve(text, ledger).entry else {
+      throw ClientError(
+        .notFound, "the ledger has no job \(text.prefix(64))", remedy: "`ephemeral list` shows your jobs")
+    }
+    return entry
+  }
 }
 
 /// `ephemeral status`.
@@ -26,6 +35,11 @@ struct StatusCommand: ParsableCommand {
   @Argument(help: "The job's name, or at least four digits of it.")
   var job: String
   @OptionGroup var options: ClientOptions
+
+  private static func upload(_ entry: LedgerEntry?) -> String {
+    guard let entry, entry.uploadedMs == nil else { return "" }
+    return entry.abandonedMs == nil ? ", upload still due: run `ephemeral submit`" : ", abandoned: its number is void"
+  }
 
   func run() throws {
     let context = try options.context()
@@ -47,7 +61,7 @@ struct StatusCommand: ParsableCommand {
       screen.out("input          \(Shown.printable(record.source)), \(Shown.count(record.inputItems, "item"))")
       screen.out("stream         \(record.stream.name), number \(record.stream.sequence)")
       screen.out(
-        "submitted      \(Timestamps.text(record.createdMs))\(entry?.uploadedMs == nil ? ", upload still due: run `ephemeral submit`" : "")"
+        "submitted      \(Timestamps.text(record.createdMs))\(Self.upload(entry))"
       )
     } else {
       screen.out("ledger         not one of yours")
@@ -81,7 +95,7 @@ struct ListCommand: ParsableCommand {
       let said = try watcher.flatMap {
         try $0.commit(record.job) == nil ? try $0.hostStatement(record.job)?.state : "receipt"
       }
-      let state = entry.uploadedMs == nil ? "upload due" : said ?? "–"
+      let state = entry.abandonedMs != nil ? "abandoned" : entry.uploadedMs == nil ? "upload due" : said ?? "–"
       screen.line(
         .object([
           ("job", .text(record.job.hex)), ("created", .unsigned(record.createdMs)),

@@ -8,7 +8,9 @@ import Wire
 struct ReceiptsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "receipts", abstract: "Receipts: what an enclave says of a job, signed and attested.",
-    subcommands: [Get.self, Verify.self])
+    subcommands: [
+      Get.self, Verify.self, Prove.self, VerifyItem.self, Audit.self, Report.self, Head.self,
+    ])
 
   struct Get: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -65,6 +67,9 @@ struct ReceiptsCommand: ParsableCommand {
         receipt = try ResultsFetcher(home: context.home, profile: profile, store: nil)
           .examine(receipt: try PrivateFiles.read(target), job: job)
       } else {
+        guard !Self.looksLikeFile(target) else {
+          throw ClientError(.notFound, "there is no file \(target)", remedy: "check the name, or give a job's name")
+        }
         let (job, _) = try JobArgument.resolve(target, ledger)
         let identities = context.home.keys.hasIdentity ? try context.home.keys.identities() : []
         receipt = try ResultsFetcher(home: context.home, profile: profile, store: try context.store())
@@ -75,6 +80,9 @@ struct ReceiptsCommand: ParsableCommand {
       report.showLines(receipt)
       _ = try report.outcome(receipt)
     }
+
+    /// What can be no job's name was meant for a file.
+    private static func looksLikeFile(_ text: String) -> Bool { !text.allSatisfy(\.isHexDigit) }
 
     private static func isFile(_ path: String) -> Bool {
       var status = stat()

@@ -130,7 +130,7 @@ struct ResultsCommand: ParsableCommand {
         let bytes = try? PrivateFiles.readIfPresent("\(texts)/\(id)", limit: 1 << 20),
         let line = bytes.split(separator: 0x0A).first
       else { return name }
-      return "\(Screen.padded(name, 36))\(Shown.printable(String(decoding: line, as: UTF8.self), limit: 70))"
+      return "\(Screen.padded(name + "  ", 36))\(Shown.printable(String(decoding: line, as: UTF8.self), limit: 70))"
     }
 
     private static func three(_ value: Float) -> String {

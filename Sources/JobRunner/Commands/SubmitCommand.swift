@@ -149,6 +149,7 @@ struct SubmitCommand: ParsableCommand {
       let outcome = try JobFollower(context: context, profile: profile, store: store)
         .follow(
           record.job, timeoutSeconds: waitTimeout, items: record.inputItems, verdictOnStandardOutput: false)
+      if leftOut > 0 { screen.note("\(Shown.count(leftOut, "item")) left out of the job: wrong in the input") }
       if outcome != .done { throw ExitCode(outcome.rawValue) }
     } else {
       screen.stage("next", "ephemeral watch \(record.job.hex.prefix(12))")
