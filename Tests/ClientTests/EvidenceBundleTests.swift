@@ -116,6 +116,7 @@ struct EvidenceBundleTests {
     }
     #expect(try PrivateFiles.names(in: "\(first)/receipts") == PrivateFiles.names(in: "\(second)/receipts"))
     #expect(clientError { _ = try report(desk, folder, to: "first") }?.kind == .usage)
+    #expect(clientError { _ = try report(desk, folder, to: "collected/evidence") }?.kind == .usage)
     #expect(try PrivateFiles.names(in: desk.folder).allSatisfy { !$0.contains(".partial-") })
   }
 }

@@ -1,4 +1,5 @@
 import Attestation
+import Glibc
 import SealedCrypto
 import Wire
 
@@ -29,6 +30,7 @@ package struct EvidenceBundle {
     guard try PrivateFiles.isDirectory(path) == nil else {
       throw ClientError(.usage, "\(path) is there already", remedy: "name another folder")
     }
+    try Self.refuse(path, inside: source)
     let partial = "\(path).partial-\(Hex.encode(Random.bytes(6)))"
     let folders = ["receipts", "policies", "heads"].map { "\(partial)/\($0)" }
     do {
@@ -52,6 +54,19 @@ package struct EvidenceBundle {
       for folder in folders + [partial] { PrivateFiles.removeEntry(folder) }
       throw error
     }
+  }
+
+  /// A report in the very folder that is searched would find its own copies.
+  private static func refuse(_ path: String, inside source: any ReceiptSource) throws {
+    guard let folder = source as? ReceiptFolder, let searched = realpath(folder.name, nil),
+      let parent = realpath(PrivateFiles.parent(of: path), nil)
+    else { return }
+    defer {
+      free(searched)
+      free(parent)
+    }
+    guard "\(String(cString: parent))/".hasPrefix("\(String(cString: searched))/") else { return }
+    throw ClientError(.usage, "\(path) lies in the folder of receipts itself", remedy: "name a folder elsewhere")
   }
 
   static func copyName(_ record: AuditRecord) -> String {
