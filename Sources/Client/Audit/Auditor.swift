@@ -23,7 +23,7 @@ package struct AuditPlan {
 /// What an audit came to.
 package struct AuditResult: Sendable {
   package internal(set) var findings = AuditFindings()
-  /// Receipts that verified, in the source's order.
+  /// Receipts that verified, each once, in the source's order.
   package internal(set) var records: [AuditRecord] = []
   package internal(set) var streams: [StreamSummary] = []
   /// Files that were not taken for receipts.
@@ -73,6 +73,7 @@ package struct Auditor {
       plan.ledger.flatMap(\.entries).map { ($0.record.job, $0.record) }, uniquingKeysWith: { first, _ in first })
     var voided: [StreamKey: Set<UInt64>] = [:]
     var names: [StreamKey: String] = [:]
+    var seen: Set<ContentDigest> = []
     try source.forEach { evidence in
       switch evidence {
       case .unreadable(let place, let reason):
@@ -82,6 +83,13 @@ package struct Auditor {
       case .receipt(let found):
         guard let record = judge(found, ledger, &result.findings) else { return }
         guard plan.stream == nil || record.stream == nil || record.stream?.key.id == plan.stream else { return }
+        guard seen.insert(record.receipt).inserted else {
+          let number = record.stream?.sequence
+          let copy = AuditFinding(
+            .copy, "a receipt that stands elsewhere too", stream: record.stream?.key,
+            numbers: number.map { $0...$0 }, place: record.place)
+          return result.findings.add(copy)
+        }
         guard result.records.count < Self.receiptsLimit else {
           throw ClientError(
             .input, "more than \(Self.receiptsLimit) receipts", remedy: "audit one stream at a time, with --stream")

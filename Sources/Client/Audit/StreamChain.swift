@@ -111,9 +111,7 @@ struct StreamChain {
       if Set(same.map(\.job)).count > 1 {
         add(.duplicate, "one manifest in \(Set(same.map(\.job)).count) bundles: \(places)", number, nil, &findings)
       }
-      let receipts = Set(same.map(\.receipt)).count
-      if receipts > 1 { add(.retry, "run \(receipts) times: \(places)", number, nil, &findings) }
-      if same.count > receipts { add(.copy, "the same receipt \(same.count) times: \(places)", number, nil, &findings) }
+      if same.count > 1 { add(.retry, "run \(same.count) times: \(places)", number, nil, &findings) }
     }
     if voided.contains(number) {
       add(.voided, "its submitter had voided it: \(places)", number, group.first?.place, &findings)

@@ -78,7 +78,8 @@ struct PreparedAudit {
     }
     if result.nights > 0 {
       let empty = counts[.night, default: 0]
-      screen.out("nights    \(result.nights), \(empty == 0 ? "each with a receipt" : screen.red("\(empty) WITHOUT"))")
+      screen.out(
+        "nights    \(result.nights) in each stream, \(empty == 0 ? "none empty" : screen.red("\(empty) EMPTY"))")
     }
     for severity in [AuditFinding.Severity.invalid, .pending, .note] {
       let findings = result.findings.all.filter { $0.kind.severity == severity }
@@ -92,10 +93,12 @@ struct PreparedAudit {
 
   private static func line(_ finding: AuditFinding, _ screen: Screen) -> String {
     let kind = Screen.padded(finding.kind.rawValue, 12)
-    var place =
-      finding.numbers.map {
-        $0.count == 1 ? "number \($0.lowerBound): " : "numbers \($0.lowerBound) to \($0.upperBound): "
-      } ?? ""
+    var place = finding.stream.map { "stream \(Hex.encode($0.id).prefix(8))… " } ?? ""
+    if let numbers = finding.numbers {
+      place +=
+        numbers.lowerBound == numbers.upperBound
+        ? "number \(numbers.lowerBound): " : "numbers \(numbers.lowerBound) to \(numbers.upperBound): "
+    }
     if let file = finding.place { place += "\(Shown.printable(file, limit: 120)): " }
     let marked = finding.kind.severity == .invalid ? screen.red(kind) : kind
     return "  \(marked)\(place)\(Shown.printable(finding.detail, limit: 300))"

@@ -57,7 +57,7 @@ struct ReportPage {
       ("Files that failed", "\(report.failedCount)"), ("Outcomes", outcomes), ("Time of the jobs", span ?? "–"),
       ("Jobs without a receipt in the store", "\(result.unfinished)"),
     ]
-    if result.nights > 0 { rows.append(("Nights", "\(result.nights), without a receipt \(nights)")) }
+    if result.nights > 0 { rows.append(("Nights", "\(result.nights) in each stream; without a job \(nights)")) }
     return "<table class=\"facts\">"
       + rows.map { "<tr><th>\(Self.text($0.0))</th><td>\(Self.text($0.1))</td></tr>" }.joined(separator: "\n")
       + "</table>"
@@ -87,7 +87,7 @@ struct ReportPage {
       "Findings", ["What", "Weight", "Stream", "Numbers", "Where", "Detail"],
       report.findings.map { finding in
         let numbers = finding.numbers.map {
-          $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound) to \($0.upperBound)"
+          $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound) to \($0.upperBound)"
         }
         return [
           .text(finding.kind.rawValue), .text(finding.kind.severity.rawValue),
@@ -183,7 +183,7 @@ struct ReportPage {
     thead th{border-bottom:2px solid #666;white-space:nowrap}
     .facts{width:auto}.facts th{font-weight:600;white-space:nowrap}
     .code,.facts td,code{font-family:ui-monospace,monospace;font-size:.82rem}
-    .number{text-align:right;font-variant-numeric:tabular-nums}
+    td.code{white-space:nowrap}.number{text-align:right;font-variant-numeric:tabular-nums}
     @media print{@page{size:A4 landscape;margin:12mm}body{margin:0;max-width:none;font-size:10px;padding:0}
     tr{break-inside:avoid}h2{break-after:avoid}thead{display:table-header-group}
     .class,.sound,.unsound{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
