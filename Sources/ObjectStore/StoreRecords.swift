@@ -23,6 +23,19 @@ package struct CommitRecord: Codable, Equatable, Sendable {
   }
 }
 
+extension CommitRecord {
+  package init(_ commit: JobCommit) {
+    self.init(attempt: commit.attempt, outcome: commit.outcome.rawValue, receiptSHA256: commit.receipt.hex)
+  }
+
+  /// The commit; nil when the record says what no daemon writes.
+  package var commit: JobCommit? {
+    guard attempt >= 0, let outcome = JobOutcome(rawValue: outcome), let receipt = ContentDigest(hex: receiptSHA256)
+    else { return nil }
+    return JobCommit(attempt: attempt, outcome: outcome, receipt: receipt)
+  }
+}
+
 /// `jobs/<name>/state.json`: what the host says of a job. Coarse and unsigned.
 package struct JobStateRecord: Codable, Equatable, Sendable {
   /// A state of the host's queue, such as `ready` or `running`.

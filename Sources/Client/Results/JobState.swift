@@ -39,22 +39,6 @@ extension HostStatement {
   }
 }
 
-/// The commit of a job: which attempt's files are its result. Unsigned; the receipt that it names is what counts.
-package struct JobCommit: Sendable, Equatable {
-  package let attempt: Int64
-  package let receipt: ContentDigest
-
-  init(parsing bytes: [UInt8]) throws {
-    guard let record = try? StoreRecord.decode(CommitRecord.self, bytes), record.attempt >= 0,
-      let receipt = ContentDigest(hex: record.receiptSHA256)
-    else {
-      throw ClientError(.invalid, "commit.json cannot be read", remedy: "look why the host wrote that", by: .operator_)
-    }
-    attempt = record.attempt
-    self.receipt = receipt
-  }
-}
-
 /// Looks at a job in the store.
 package struct Watcher {
   private let store: any ObjectStore
@@ -66,9 +50,13 @@ package struct Watcher {
     try small(StoreLayout.state(job)).map { try HostStatement(parsing: $0) }
   }
 
-  /// The commit; nil while there is none.
+  /// Which attempt's files are the job's result, as the host says; nil while there is none.
   package func commit(_ job: JobName) throws -> JobCommit? {
-    try small(StoreLayout.commit(job)).map { try JobCommit(parsing: $0) }
+    guard let bytes = try small(StoreLayout.commit(job)) else { return nil }
+    guard let commit = try? StoreRecord.decode(CommitRecord.self, bytes).commit else {
+      throw ClientError(.invalid, "commit.json cannot be read", remedy: "look why the host wrote that", by: .operator_)
+    }
+    return commit
   }
 
   /// Looks again and again until the job has a commit.

@@ -1,26 +1,5 @@
 import Wire
 
-/// How a job ended.
-package enum JobOutcome: String, Sendable, CaseIterable {
-  /// Every item was computed.
-  case completed
-  /// Some items failed; `errors.jsonl` says which.
-  case partial
-  /// Nothing was computed, or the input was not what the manifest says.
-  case failed
-  /// Not permitted.
-  case refused
-
-  /// The one code that the host is told with it.
-  package var code: OutwardCode {
-    switch self {
-    case .completed, .partial: .ok
-    case .failed: .failed
-    case .refused: .refused
-    }
-  }
-}
-
 /// One sealed result file as the receipt binds it.
 package struct ReceiptFile: Hashable, Sendable {
   package let file: ResultFile

@@ -98,11 +98,11 @@ final class AttemptIO: ExecutorIO {
     try fromStore {
       do {
         let key = try ObjectKey(StoreLayout.commit(job))
-        let record = try StoreRecord.decode(CommitRecord.self, try store.getSmall(key, limit: StoreRecord.limitBytes))
-        guard let outcome = Queue.JobOutcome(rawValue: record.outcome),
-          let receipt = ContentDigest(hex: record.receiptSHA256)
-        else { throw AttemptFault(.storeUnavailable, "\(key) is not a commit") }
-        return JobCommit(attempt: record.attempt, outcome: outcome, receipt: receipt)
+        let bytes = try store.getSmall(key, limit: StoreRecord.limitBytes)
+        guard let commit = try? StoreRecord.decode(CommitRecord.self, bytes).commit else {
+          throw AttemptFault(.storeUnavailable, "\(key) is not a commit")
+        }
+        return commit
       } catch let error as ObjectStoreError where error.kind == .notFound {
         return nil
       }
@@ -110,10 +110,8 @@ final class AttemptIO: ExecutorIO {
   }
 
   private func write(_ commit: JobCommit, of job: JobName) throws -> ExecutorEvent {
-    let record = CommitRecord(
-      attempt: commit.attempt, outcome: commit.outcome.rawValue, receiptSHA256: commit.receipt.hex)
     let outcome = try fromStore {
-      try store.put(try ObjectKey(StoreLayout.commit(job)), try StoreRecord.encode(record), .ifAbsent)
+      try store.put(try ObjectKey(StoreLayout.commit(job)), try StoreRecord.encode(CommitRecord(commit)), .ifAbsent)
     }
     if outcome == .written { return .commitWritten }
     guard let existing = try self.commit(of: job) else {
@@ -165,9 +163,9 @@ final class AttemptIO: ExecutorIO {
     // The worker has nothing left to say; whether it still hears this answer changes nothing.
     try? send(.acknowledged(cancel: false))
     // Unverified: the host cannot judge a receipt, only see that it speaks of the bytes that it sent.
-    guard let claims = try? UnverifiedStatement<ReceiptClaims>(receipt).signedByItsOwnKey().signed.claims,
-      let outcome = Queue.JobOutcome(rawValue: claims.outcome.rawValue)
-    else { throw AttemptFault(.workerProtocol, "the receipt cannot be read") }
+    guard let claims = try? UnverifiedStatement<ReceiptClaims>(receipt).signedByItsOwnKey().signed.claims else {
+      throw AttemptFault(.workerProtocol, "the receipt cannot be read")
+    }
     guard claims.bundle == lease.job else {
       throw AttemptFault(.bundleMissing, "the object in the inbox is not the bundle of its name")
     }
@@ -179,7 +177,7 @@ final class AttemptIO: ExecutorIO {
       let key = try ObjectKey(StoreLayout.receipt(lease.job, attempt: lease.attempt))
       try once(try store.put(key, receipt, .ifAbsent), lease)
     }
-    return .resultsStored(outcome, receipt: SHA256.digest(of: receipt))
+    return .resultsStored(claims.outcome, receipt: SHA256.digest(of: receipt))
   }
 
   /// The attempt's folder must have been empty: a number that stands there already comes from a database that was

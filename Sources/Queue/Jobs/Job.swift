@@ -59,21 +59,6 @@ package struct Job: Hashable, Sendable {
   package let finishedAt: Timestamp?
 }
 
-/// What `jobs/<name>/commit.json` says: which attempt counts.
-package struct JobCommit: Hashable, Sendable {
-  /// The attempt whose files are the job's result.
-  package let attempt: Int64
-  package let outcome: JobOutcome
-  /// SHA-256 of that attempt's `receipt.cose`.
-  package let receipt: ContentDigest
-
-  package init(attempt: Int64, outcome: JobOutcome, receipt: ContentDigest) {
-    self.attempt = attempt
-    self.outcome = outcome
-    self.receipt = receipt
-  }
-}
-
 /// One line of a job's history.
 package struct Attempt: Hashable, Sendable {
   package let number: Int64

@@ -56,15 +56,3 @@ package enum JobState: String, CaseIterable, Sendable {
     }
   }
 }
-
-/// How a committed job ended, as its receipt says (protocol §6).
-package enum JobOutcome: String, CaseIterable, Sendable {
-  /// Every item has its result.
-  case completed
-  /// Some items have results, the others an error.
-  case partial
-  /// It could not be computed.
-  case failed
-  /// The worker did not permit it.
-  case refused
-}
