@@ -1,4 +1,7 @@
+import Crypto
+import SwiftASN1
 import Wire
+import X509
 
 /// Why an attestation document, or a statement that rests on one, is not accepted: the reason by which a caller
 /// decides, and the place and detail that a person reads.
@@ -52,20 +55,6 @@ package struct AttestationRefusal: Error, Equatable, CustomStringConvertible, Se
 
   package var description: String { "\(place): \(detail) (\(reason.rawValue))" }
 
-  /// Who can mend it.
-  package var mender: String {
-    switch reason {
-    case .measurements:
-      "the security officer (the policy lists other images) or the host's operator (another image is running)"
-    case .policy: "the security officer"
-    case .wrongRoot, .evidenceClass: "you (the trust profile names another class of evidence) or the host's operator"
-    case .stale, .epoch, .validity, .notValidAtTime, .debugMode: "the host's operator"
-    case .malformed, .algorithm, .header, .field, .nitroTPM, .digestAlgorithm, .timestamp, .missingPCR, .certificate,
-      .brokenChain, .basicConstraints, .keyUsage, .signature, .userData, .nonce, .publicKey, .statement:
-      "the host's operator; nothing that came with it should be trusted"
-    }
-  }
-
   /// Runs `body` and gives what it throws this reason and place.
   static func wrapping<Value>(
     _ reason: Reason, _ place: String, _ body: () throws -> Value
@@ -75,7 +64,29 @@ package struct AttestationRefusal: Error, Equatable, CustomStringConvertible, Se
     } catch let refusal as AttestationRefusal {
       throw refusal
     } catch {
-      throw AttestationRefusal(reason, place, "\(error)")
+      throw AttestationRefusal(reason, place, words(for: error))
+    }
+  }
+
+  /// The libraries' own descriptions name their source lines and are for their authors; these are for the reader.
+  private static func words(for error: any Error) -> String {
+    switch error {
+    case let error as ASN1Error:
+      switch error.code {
+      case .invalidPEMDocument: return "not one certificate in PEM"
+      case .truncatedASN1Field: return "not a certificate: the DER ends too early"
+      case .unexpectedFieldType: return "not a certificate: a field of the DER is of another type than X.509 says"
+      default: return "not a certificate: the DER is not well formed"
+      }
+    case let error as CertificateError:
+      switch error.code {
+      case .unsupportedSignatureAlgorithm: return "signed by an algorithm that this program does not know"
+      case .unsupportedPublicKeyAlgorithm: return "holds a key of a kind that this program does not know"
+      case .duplicateOID: return "has the same extension twice"
+      default: return "not a certificate that this program can read"
+      }
+    case is CryptoKitError: return "holds a key that is no point of its curve"
+    default: return "\(error)"
     }
   }
 }

@@ -43,10 +43,19 @@ struct TrustProfileTests {
     #expect(EvidenceClass.emulated.banner?.hasPrefix("EMULATED") == true)
   }
 
-  @Test func everyRefusalNamesWhoCanMendIt() {
-    for reason in AttestationRefusal.Reason.allCases {
-      let mender = AttestationRefusal(reason, "place", "detail").mender
-      #expect(["you", "host's operator", "security officer"].contains { mender.contains($0) })
+  @Test func bytesThatAreNoCertificateAreRefusedInWordsForPeople() throws {
+    let der = try TestPKI().anchor.root.derBytes()
+    let broken: [[UInt8]] = [
+      [], [0x30], Array(der.dropLast()), Array(der.dropFirst(4)), [0x04, 0x01, 0x00], der + [0],
+    ]
+    let pems = ["", "junk", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", development + development]
+    let refusals =
+      broken.map { der in refusal { _ = try TrustAnchor.development(der: der) } }
+      + pems.map { pem in refusal { _ = try TrustAnchor.development(pem: pem) } }
+    for refused in refusals {
+      #expect(refused?.reason == .certificate && refused?.place.hasPrefix("root") == true)
+      let detail = try #require(refused?.detail)
+      #expect(!detail.contains("Error") && !detail.contains(".swift") && !detail.isEmpty, "\(detail)")
     }
   }
 }

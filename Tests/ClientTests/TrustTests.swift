@@ -142,4 +142,11 @@ struct TrustTests {
     #expect(clientError { _ = try trust.load("../dev") }?.kind == .usage)
     #expect(clientError { _ = try trust.load("absent") }?.kind == .notFound)
   }
+
+  @Test func everyRefusalOfAttestationNamesWhoCanMendItAndHow() {
+    for reason in AttestationRefusal.Reason.allCases {
+      let (who, remedy) = Mender.of(AttestationRefusal(reason, "place", "detail"))
+      #expect(!who.rawValue.isEmpty && remedy.count > 10, "\(reason)")
+    }
+  }
 }
