@@ -35,7 +35,7 @@ final class Desk {
     submitterKey = try home.keys.generate(.submitter)
     profile = try TrustStore(home: home).add(
       name: "dev", evidenceClass: .development, rootPEM: enclave.rootPEM, policyKey: policyKey.verifyingKey)
-    try TheatreModel.write(to: "\(folder)/model", seed: 1)
+    try TinyModel(words: TinyModel.office, seed: 1).write(to: "\(folder)/model")
     model = try ModelPublisher(store: store, kms: LocalKeys()).publish(
       folder: "\(folder)/model", name: "tiny", key: try KMSKeyARN(TestEnclave.modelKey), publisher: publisherKey,
       nowMs: Self.nowMs

@@ -37,7 +37,7 @@ struct PublishingTests {
       folder: "\(desk.folder)/model", name: "tiny", key: key, publisher: desk.publisherKey, nowMs: Desk.nowMs + 5)
     #expect(same.wasThere)
     #expect(same.manifest.digest == desk.model)
-    try TheatreModel.write(to: "\(desk.folder)/model2", seed: 2)
+    try TinyModel(words: TinyModel.office, seed: 2).write(to: "\(desk.folder)/model2")
     let other = try publisher.publish(
       folder: "\(desk.folder)/model2", name: "tiny", key: key, publisher: desk.publisherKey, nowMs: Desk.nowMs)
     #expect(!other.wasThere)

@@ -55,7 +55,7 @@ final class Office: @unchecked Sendable {
       try theatre.succeed(program, ["models", "publish", folder] + owner + publish, environment: environment)
         .trimmingCharacters(in: .whitespacesAndNewlines)
     }
-    try TheatreModel.write(to: theatre.path("tiny"), seed: 1)
+    try TinyModel(words: TinyModel.office, seed: 1).write(to: theatre.path("tiny"))
     tiny = try published(theatre.path("tiny"), environment)
     let folder = remote == nil ? try? Need.model.require() : nil
     real = try folder.map { try published($0.path, environment) }

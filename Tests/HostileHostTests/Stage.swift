@@ -94,7 +94,7 @@ final class Stage: @unchecked Sendable {
     let modelKey = try KMSKeyARN(try theatre.keyARNs().model)
     return try (1...2).map { number in
       let folder = theatre.path("model-\(number)")
-      try TheatreModel.write(to: folder, seed: UInt32(number))
+      try TinyModel(words: TinyModel.office, seed: UInt32(number)).write(to: folder)
       return try ModelPublisher(store: store, kms: kms).publish(
         folder: folder, name: "tiny-\(number)", key: modelKey, publisher: publisher, nowMs: nowMs
       ).manifest

@@ -1,4 +1,5 @@
 import CBlas
+import TestSupport
 import Testing
 
 @testable import Inference

@@ -1,0 +1,11 @@
+import TestSupport
+
+@testable import Inference
+
+extension TinyModel {
+  var files: ModelFiles { ModelFiles(clearFiles) }
+
+  func load(threads: Int = 1) throws -> EmbeddingModel {
+    try EmbeddingModel.load(files: files, weights: weights(), threads: threads)
+  }
+}
