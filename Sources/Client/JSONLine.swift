@@ -5,6 +5,7 @@ package indirect enum JSONLine: Sendable, Equatable {
   case null
   case bool(Bool)
   case unsigned(UInt64)
+  case signed(Int64)
   case double(Double)
   case text(String)
   case array([JSONLine])
@@ -23,6 +24,7 @@ package indirect enum JSONLine: Sendable, Equatable {
     case .null: "null"
     case .bool(let value): value ? "true" : "false"
     case .unsigned(let value): String(value)
+    case .signed(let value): String(value)
     case .double(let value): value.isFinite ? String(value) : "null"
     case .text(let text): String(decoding: Self.string(text), as: UTF8.self)
     case .array(let values): "[\(values.map(\.encoded).joined(separator: ","))]"

@@ -73,7 +73,7 @@ extension ObjectStore {
       if let next = page.next, let after, next <= after {
         throw ObjectStoreError(
           .invalid, "list \(location)/\(prefix)", "the listing does not advance behind \(after)",
-          mend: "ask who runs the store")
+          mend: "ask who runs the store", by: .operator_)
       }
       after = page.next
     } while after != nil

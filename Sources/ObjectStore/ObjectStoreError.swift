@@ -15,20 +15,40 @@ package struct ObjectStoreError: Error, Sendable, CustomStringConvertible {
     case invalid
   }
 
+  /// Whose move it is.
+  package enum Mender: String, Sendable {
+    /// The person at this keyboard.
+    case you
+    /// Whoever runs the store, or decides who may use it.
+    case operator_ = "the host's operator"
+  }
+
   package let kind: Kind
   /// What was attempted, with the object's name: `PUT s3://bucket/key`.
   package let action: String
   /// What went wrong.
   package let reason: String
-  /// What to do about it, and whose move it is.
+  /// What to do about it.
   package let mend: String
+  /// Who does it.
+  package let mender: Mender
 
-  package init(_ kind: Kind, _ action: String, _ reason: String, mend: String) {
+  /// - Parameter mender: nil for what goes with the kind: a wrong name or question is yours, a store that refuses or
+  ///   fails is its operator's.
+  package init(_ kind: Kind, _ action: String, _ reason: String, mend: String, by mender: Mender? = nil) {
     self.kind = kind
     self.action = action
     self.reason = reason
     self.mend = mend
+    self.mender = mender ?? Self.mender(of: kind)
   }
 
-  package var description: String { "\(action): \(reason) (\(mend))" }
+  private static func mender(of kind: Kind) -> Mender {
+    switch kind {
+    case .notFound, .invalid: .you
+    case .conflict, .retryable, .denied: .operator_
+    }
+  }
+
+  package var description: String { "\(action): \(reason) (\(mender.rawValue): \(mend))" }
 }

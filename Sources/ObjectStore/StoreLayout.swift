@@ -29,12 +29,14 @@ package enum StoreLayout {
   package static func state(_ job: JobName) -> String { "jobs/\(job.hex)/state.json" }
   /// The one conditional write that makes an attempt the job's result.
   package static func commit(_ job: JobName) -> String { "jobs/\(job.hex)/commit.json" }
+  /// Below it, a folder for each attempt.
+  package static func attempts(_ job: JobName) -> String { "jobs/\(job.hex)/attempts/" }
   /// A sealed result file of an attempt.
   package static func result(_ job: JobName, attempt: Int64, _ file: ResultFile) -> String {
-    "jobs/\(job.hex)/attempts/\(attempt)/\(file.sealedName)"
+    attempts(job) + "\(attempt)/\(file.sealedName)"
   }
   /// The receipt of an attempt.
   package static func receipt(_ job: JobName, attempt: Int64) -> String {
-    "jobs/\(job.hex)/attempts/\(attempt)/receipt.cose"
+    attempts(job) + "\(attempt)/receipt.cose"
   }
 }

@@ -237,5 +237,18 @@ extension EndToEnd {
       #expect(try office.operate(["queue", "resume", "default"]).status == 0)
       #expect(try office.ephemeral(["results", "get", job, "--output", office.newFolder()]).status != 0)
     }
+
+    @Test(
+      "setup hands out the public part of the keys even when the store does not answer, and says so by its exit code")
+    func setupWithoutStore() throws {
+      let home = office.newFolder()
+      let result = try office.theatre.run(
+        office.theatre.ephemeral,
+        ["setup", "--home", home, "--store", "file://\(office.theatre.path("no-such-store"))"],
+        environment: ["HOME": home])
+      #expect(result.status == 10, "\(result.errors)")
+      #expect(result.output.contains("key: ") && result.output.contains("operations: [embed]"), "\(result.output)")
+      #expect(result.errors.contains("no-such-store"), "\(result.errors)")
+    }
   }
 }

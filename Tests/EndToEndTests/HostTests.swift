@@ -151,6 +151,13 @@ extension EndToEnd {
           #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) != nil, "\(command): \(line)")
         }
       }
+      for (path, mode) in [("host", 0o700), ("daemon.sock", 0o600), ("relay.sock", 0o600)] {
+        let attributes = try FileManager.default.attributesOfItem(atPath: office.theatre.path(path))
+        #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == mode, "\(path)")
+      }
+      let refusal = try office.operate(["queue", "pause", "nosuch", "--json"])
+      #expect(refusal.status == 10 && refusal.output.contains(#""remedy":"name one of: default"#), "\(refusal.output)")
+      #expect(try office.operate(["queue", "cancel", String(repeating: "ab", count: 32)]).status == 10)
       let nobody = try office.theatre.run(
         office.theatre.ephemeral, ["queue", "stats", "--socket", office.theatre.path("no.sock")],
         environment: office.environment)

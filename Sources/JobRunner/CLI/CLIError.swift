@@ -21,7 +21,7 @@ struct CLIError {
     case let error as ClientError:
       self.init(Self.status(error.kind), error.reason, error.remedy, error.mender.rawValue)
     case let error as ObjectStoreError:
-      self.init(Self.status(error.kind), "\(error.action): \(error.reason)", error.mend, "")
+      self.init(Self.status(error.kind), "\(error.action): \(error.reason)", error.mend, error.mender.rawValue)
     case let refusal as AttestationRefusal:
       let (who, remedy) = Mender.of(refusal)
       self.init(.rejected, "the attestation is not acceptable: \(refusal)", remedy, who.rawValue)

@@ -64,23 +64,35 @@ struct SetupCommand: ParsableCommand {
     var settings = try ClientSettings(file: home.configPath)
     settings = ClientSettings(store: options.store, profile: profile?.name, model: model).orElse(settings)
     try settings.write(to: home.configPath)
-    var policy: TrustedPolicy?
-    if settings.store != nil {
-      let store = try context.store()
-      _ = try store.list(prefix: StoreLayout.policy, after: nil, limit: 1)
-      screen.stage("store", "\(store.location) answers")
-      policy = try profile.flatMap { profile in
-        do {
-          return try trust.policies(profile).refresh(from: store, nowMs: Timestamps.nowMs())
-        } catch let error as ClientError where error.kind == .notFound {
-          screen.stage("policy", "none in the store yet")
-          return nil
-        }
-      }
-    } else {
+    guard settings.store != nil else {
       screen.stage("store", "none set: pass --store URL")
+      return try show(screen, home, key, nil, profile)
+    }
+    let policy: TrustedPolicy?
+    do {
+      policy = try self.policy(context, profile)
+    } catch {
+      // The keys are made, and the security officer needs their public part whatever the store says.
+      try show(screen, home, key, nil, profile)
+      throw error
     }
     try show(screen, home, key, policy, profile)
+  }
+
+  /// What the store has in force, nil for nothing yet.
+  ///
+  /// - Throws: what the store throws, or ``ClientError`` for a policy that is not acceptable.
+  private func policy(_ context: ClientContext, _ profile: TrustProfile?) throws -> TrustedPolicy? {
+    let store = try context.store()
+    _ = try store.list(prefix: StoreLayout.policy, after: nil, limit: 1)
+    context.screen.stage("store", "\(store.location) answers")
+    guard let profile else { return nil }
+    do {
+      return try TrustStore(home: context.home).policies(profile).refresh(from: store, nowMs: Timestamps.nowMs())
+    } catch let error as ClientError where error.kind == .notFound {
+      context.screen.stage("policy", "none in the store yet")
+      return nil
+    }
   }
 
   private func show(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Client
 import Foundation
 import Wire
 
@@ -8,10 +9,12 @@ struct OperatorOptions: ParsableArguments {
     name: .long, help: "The daemon's socket, daemon.sock in its state folder (default: $EPHEMERAL_DAEMON_SOCKET).")
   var socket: String?
 
-  @Flag(name: .long, help: "One JSON object instead of a table.")
+  @Flag(name: .long, help: "One JSON object, with the keys that docs/quickstart.md lists.")
   var json = false
 
-  /// Asks the daemon and prints its answer; ends the program with the right code.
+  /// Asks the daemon and prints its answer.
+  ///
+  /// - Throws: ``ClientError`` when the daemon refuses, or is not there.
   func ask(_ request: OperatorRequest) throws {
     guard let path = socket ?? ProcessInfo.processInfo.environment["EPHEMERAL_DAEMON_SOCKET"] else {
       throw ValidationError("Name the daemon's socket by --socket or EPHEMERAL_DAEMON_SOCKET.")
@@ -28,38 +31,17 @@ struct OperatorOptions: ParsableArguments {
       }
       reply = answer
     } catch {
-      Self.complain("\(error)\nIs the daemon running? Start it with: ephemeral daemon run")
-      throw ExitCode(ExitStatus.retryable.rawValue)
+      throw ClientError(
+        .retryable, "the daemon does not answer: \(error)",
+        remedy: "look whether it runs on this socket; `ephemeral daemon run` starts it", by: .operator_)
     }
     if let reason = reply.error {
-      Self.complain(reason)
-      throw ExitCode((reply.isMissing == true ? ExitStatus.notFound : .other).rawValue)
+      throw ClientError(
+        reply.isMissing == true ? .notFound : .other, Shown.printable(reason, limit: 1000),
+        remedy: reply.remedy ?? "look into the daemon's log", by: .operator_)
     }
-    if json { try printJSON(reply) } else { printTable(reply) }
-  }
-
-  private static func complain(_ text: String) {
-    FileHandle.standardError.write(Data("ephemeral: \(text)\n".utf8))
-  }
-
-  private func printJSON(_ reply: OperatorReply) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    print(String(decoding: try encoder.encode(reply), as: UTF8.self))
-  }
-
-  private func printTable(_ reply: OperatorReply) {
-    if let message = reply.message { print(message) }
-    guard let columns = reply.columns, let rows = reply.rows else { return }
-    let widths = columns.map { column in
-      max(column.count, rows.map { ($0[column] ?? "").count }.max() ?? 0)
-    }
-    func line(_ cells: [String]) -> String {
-      zip(cells, widths).map { cell, width in cell.padding(toLength: width, withPad: " ", startingAt: 0) }
-        .joined(separator: "  ")
-    }
-    print(line(columns.map { $0.uppercased() }))
-    for row in rows { print(line(columns.map { row[$0] ?? "" })) }
-    if rows.isEmpty { print("(none)") }
+    let screen = Screen(json: json)
+    screen.line(try OperatorAnswer.json(reply))
+    OperatorAnswer.lines(reply).forEach(screen.out)
   }
 }

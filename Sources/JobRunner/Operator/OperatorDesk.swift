@@ -21,8 +21,8 @@ struct OperatorDesk: Sendable {
     let now = clock.now()
     do {
       switch request.verb {
-      case .ping: return .done(about)
-      case .stats: return try stats(at: now)
+      case .ping: return .done(about, ["about": .text(about)])
+      case .stats: return try stats()
       case .list: return try list(request)
       case .inspect: return try withJob(request, inspect)
       case .retry: return try withJob(request) { try retry($0, at: now) }
@@ -30,7 +30,7 @@ struct OperatorDesk: Sendable {
       case .pause, .resume: return try pause(request, at: now)
       case .drain:
         executor.drain()
-        return .done("no job will be claimed any more; what is under way goes on")
+        return .done("no job will be claimed any more; what is under way goes on", ["draining": .bool(true)])
       case .scheduleList: return scheduleList(at: now)
       case .scheduleShow: return try withSchedule(request, runs)
       case .scheduleNext: return try withSchedule(request) { next(of: $0, count: request.limit ?? 5, at: now) }
@@ -38,13 +38,12 @@ struct OperatorDesk: Sendable {
       case .epochs: return try epochs()
       }
     } catch let error as QueueError {
-      if case .unknownJob(let job) = error { return .missing("no such job: \(job)") }
-      throw error
+      switch error {
+      case .unknownJob(let job): return noSuchJob(job.hex)
+      case .illegalMove: return .refused("\(error)", remedy: "`ephemeral queue inspect` shows where it stands")
+      default: throw error
+      }
     }
-  }
-
-  static func time(_ moment: Timestamp) -> String {
-    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).ISO8601Format()
   }
 
   private func epochs() throws -> OperatorReply {
@@ -55,22 +54,47 @@ struct OperatorDesk: Sendable {
           .signedByItsOwnKey().signed.claims
       {
         rows.append([
-          "epoch": "\(claims.epoch)", "from": Self.time(Timestamp(milliseconds: Int64(clamping: claims.notBeforeMs))),
-          "until": Self.time(Timestamp(milliseconds: Int64(clamping: claims.notAfterMs))), "kms key": claims.kmsKey,
+          "epoch": .number(Int64(clamping: claims.epoch)), "from_ms": .number(Int64(clamping: claims.notBeforeMs)),
+          "until_ms": .number(Int64(clamping: claims.notAfterMs)), "kms_key": .text(claims.kmsKey),
         ])
       }
       return true
     }
-    return .table(["epoch", "from", "until", "kms key"], rows)
+    return .table("epochs", ["epoch", "from_ms", "until_ms", "kms_key"], rows)
   }
 }
 
 // MARK: Jobs
 
 extension OperatorDesk {
+  /// The job that a whole name, or the beginning of one, means.
   private func withJob(_ request: OperatorRequest, _ body: (JobName) throws -> OperatorReply) throws -> OperatorReply {
-    guard let name = JobName(hex: request.job ?? "") else {
-      return .missing("no such job: a job's name is 64 hexadecimal digits")
+    let text = (request.job ?? "").lowercased()
+    if let name = JobName(hex: text) { return try body(name) }
+    guard (4..<64).contains(text.utf8.count),
+      let first = JobName(hex: text + String(repeating: "0", count: 64 - text.utf8.count)),
+      let last = JobName(hex: text + String(repeating: "f", count: 64 - text.utf8.count))
+    else {
+      return .refused(
+        "\"\(text.prefix(80))\" is no job's name", remedy: "give its 64 hexadecimal digits, or at least the first four")
+    }
+    let found = try queue.names(from: first, through: last, limit: 2)
+    guard let name = found.first else { return noSuchJob(text) }
+    guard found.count == 1 else { return .refused("several jobs begin with \(text)", remedy: "give more digits") }
+    return try body(name)
+  }
+
+  private func noSuchJob(_ name: String) -> OperatorReply {
+    .missing("the queue has no job \(name)", remedy: "`ephemeral queue list` shows its jobs")
+  }
+
+  private func withQueue(_ text: String, _ body: (QueueName) throws -> OperatorReply) throws -> OperatorReply {
+    var known = Set(try queue.stats().map(\.queue) + schedules.map(\.queue))
+    // Where clients put what names no schedule; it is there before the first job is.
+    if let fallback = QueueName("default") { known.insert(fallback) }
+    guard let name = QueueName(text), known.contains(name) else {
+      let names = known.sorted().map(\.rawValue).joined(separator: ", ")
+      return .missing("there is no queue \"\(text.prefix(80))\"", remedy: "name one of: \(names)")
     }
     return try body(name)
   }
@@ -79,73 +103,91 @@ extension OperatorDesk {
     try queue.retryDead(name, at: now)
     states.note(CollectionOfOne(name))
     executor.wake()
-    return .done("job \(name) will run again")
+    return .done("job \(name) will run again", ["job": .text(name.hex), "state": .text(JobState.ready.rawValue)])
   }
 
   private func cancel(_ name: JobName, at now: Timestamp) throws -> OperatorReply {
     let effect = try queue.requestCancel(name, at: now)
-    states.note(CollectionOfOne(name))
+    let facts: OperatorRow = ["job": .text(name.hex), "effect": .text(effect.rawValue)]
     switch effect {
-    case .cancelled: return .done("job \(name) is cancelled")
-    case .requested: return .done("job \(name) will be cancelled, unless it ends first")
-    case .tooLate: return .refused("job \(name) has ended already")
-    case .unknown: return .missing("no such job: \(name)")
+    case .unknown: return noSuchJob(name.hex)
+    case .tooLate: return .refused("job \(name) has ended already", remedy: "nothing is left to cancel")
+    case .cancelled, .requested: states.note(CollectionOfOne(name))
     }
+    return .done(
+      effect == .cancelled ? "job \(name) is cancelled" : "job \(name) will be cancelled, unless it ends first", facts)
   }
 
   private func pause(_ request: OperatorRequest, at now: Timestamp) throws -> OperatorReply {
-    guard let name = QueueName(request.queue ?? "") else { return .refused("name the queue") }
     let isPause = request.verb == .pause
-    try queue.setPaused(isPause, queue: name, at: now)
-    executor.wake()
-    return .done("queue \(name) is \(isPause ? "paused" : "running")")
+    return try withQueue(request.queue ?? "") { name in
+      try queue.setPaused(isPause, queue: name, at: now)
+      executor.wake()
+      return .done(
+        "queue \(name) is \(isPause ? "paused" : "running")", ["queue": .text(name.rawValue), "paused": .bool(isPause)])
+    }
   }
 
-  private func stats(at now: Timestamp) throws -> OperatorReply {
+  private func stats() throws -> OperatorReply {
     let states: [JobState] = [.held, .ready, .running, .retryWait, .finished, .cancelled, .dead]
     let rows = try queue.stats().map { stats in
-      var row: OperatorRow = ["queue": "\(stats.queue)", "paused": stats.isPaused ? "yes" : "no"]
-      for state in states { row[state.rawValue] = "\(stats.counts[state] ?? 0)" }
-      row["oldest ready"] = stats.oldestReadyAt.map { "\((now - $0).wholeMilliseconds / 1000) s" } ?? "-"
+      var row: OperatorRow = [
+        "queue": .text(stats.queue.rawValue), "paused": .bool(stats.isPaused),
+        "oldest_ready_ms": .time(stats.oldestReadyAt),
+      ]
+      for state in states { row[state.rawValue] = .number(stats.counts[state] ?? 0) }
       return row
     }
-    return .table(["queue", "paused"] + states.map(\.rawValue) + ["oldest ready"], rows)
+    return .table("queues", ["queue", "paused"] + states.map(\.rawValue) + ["oldest_ready_ms"], rows)
   }
 
   private func list(_ request: OperatorRequest) throws -> OperatorReply {
     var filter = JobFilter(limit: min(max(request.limit ?? 100, 1), 10_000))
-    if let text = request.queue {
-      guard let queue = QueueName(text) else { return .missing("no such queue") }
-      filter.queue = queue
-    }
     if let text = request.state {
       guard let state = JobState(rawValue: text) else {
-        return .refused("states are \(JobState.allCases.map(\.rawValue).joined(separator: ", "))")
+        return .refused(
+          "there is no state \"\(text.prefix(80))\"",
+          remedy: "name one of: \(JobState.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       filter.state = state
     }
-    let rows = try queue.list(filter).map { job -> OperatorRow in
-      [
-        "job": "\(job.name)", "queue": "\(job.queue)", "state": job.state.rawValue, "attempt": "\(job.attempt)",
-        "outcome": job.commit?.outcome.rawValue ?? "-", "last fault": job.lastFault?.rawValue ?? "-",
-        "bytes": "\(job.bundleBytes)",
-      ]
+    let answer = {
+      OperatorReply.table(
+        "jobs", ["job", "queue", "state", "attempt", "outcome", "last_fault", "bundle_bytes"],
+        try queue.list(filter).map(Self.row))
     }
-    return .table(["job", "queue", "state", "attempt", "outcome", "last fault", "bytes"], rows)
+    guard let text = request.queue else { return try answer() }
+    return try withQueue(text) { name in
+      filter.queue = name
+      return try answer()
+    }
   }
 
   private func inspect(_ name: JobName) throws -> OperatorReply {
-    guard let detail = try queue.inspect(name) else { return .missing("no such job: \(name)") }
+    guard let detail = try queue.inspect(name) else { return noSuchJob(name.hex) }
     let rows = detail.attempts.map { attempt -> OperatorRow in
       [
-        "attempt": "\(attempt.number)", "worker": attempt.owner, "started": Self.time(attempt.startedAt),
-        "ended": attempt.endedAt.map(Self.time) ?? "-", "end": attempt.end?.rawValue ?? "-",
-        "fault": attempt.fault.map { "\($0.faultClass.rawValue) \($0.detail)" } ?? "-",
+        "attempt": .number(attempt.number), "worker": .text(attempt.owner), "started_ms": .time(attempt.startedAt),
+        "ended_ms": .time(attempt.endedAt), "end": .optional(attempt.end?.rawValue),
+        "fault": .optional(attempt.fault?.faultClass.rawValue), "detail": .optional(attempt.fault?.detail),
       ]
     }
-    var reply = OperatorReply.table(["attempt", "worker", "started", "ended", "end", "fault"], rows)
+    var reply = OperatorReply.table(
+      "attempts", ["attempt", "worker", "started_ms", "ended_ms", "end", "fault", "detail"], rows)
     reply.message = "job \(name): \(detail.job.state.rawValue), queue \(detail.job.queue)"
+    reply.facts = Self.row(detail.job)
     return reply
+  }
+
+  private static func row(_ job: Job) -> OperatorRow {
+    [
+      "job": .text(job.name.hex), "queue": .text(job.queue.rawValue), "state": .text(job.state.rawValue),
+      "attempt": .number(job.attempt), "strikes": .number(job.strikes), "priority": .number(job.priority),
+      "run": job.run.map { .number($0.rawValue) } ?? .null, "outcome": .optional(job.commit?.outcome.rawValue),
+      "last_fault": .optional(job.lastFault?.rawValue), "bundle_bytes": .number(job.bundleBytes),
+      "enqueued_ms": .time(job.enqueuedAt), "next_attempt_ms": .time(job.nextAttemptAt),
+      "cancel_requested_ms": .time(job.cancelRequestedAt), "finished_ms": .time(job.finishedAt),
+    ]
   }
 }
 
@@ -157,7 +199,10 @@ extension OperatorDesk {
   ) throws -> OperatorReply {
     let name = request.schedule ?? ""
     guard let schedule = schedules.first(where: { $0.name == name }) else {
-      return .missing("no such schedule: \(name)")
+      let names = schedules.map(\.name).sorted().joined(separator: ", ")
+      return .missing(
+        "there is no schedule \"\(name.prefix(80))\"",
+        remedy: names.isEmpty ? "the daemon has none; --schedules names their folder" : "name one of: \(names)")
     }
     return try body(schedule)
   }
@@ -165,34 +210,37 @@ extension OperatorDesk {
   private func scheduleList(at now: Timestamp) -> OperatorReply {
     let rows = schedules.map { schedule -> OperatorRow in
       [
-        "schedule": schedule.name, "inbox": "inbox/\(schedule.queue)/", "summary": schedule.summary ?? "",
-        "next": schedule.calendar?.next(after: now).map(Self.time) ?? "-",
+        "schedule": .text(schedule.name), "queue": .text(schedule.queue.rawValue),
+        "next_ms": .time(schedule.calendar?.next(after: now)), "summary": .optional(schedule.summary),
       ]
     }
-    return .table(["schedule", "inbox", "next", "summary"], rows)
+    return .table("schedules", ["schedule", "queue", "next_ms", "summary"], rows)
   }
 
   private func runs(of schedule: ScheduleDefinition) throws -> OperatorReply {
     let rows = try queue.runs(of: schedule.name, limit: 50).map { run -> OperatorRow in
-      let members = run.members.sorted { $0.key.rawValue < $1.key.rawValue }
-      return [
-        "run": "\(run.id)", "nominal": Self.time(run.nominalAt), "by": run.trigger.rawValue,
-        "skipped": run.skipped?.rawValue ?? "-", "over": run.isOver ? "yes" : "no",
-        "members": members.map { "\($0.value) \($0.key.rawValue)" }.joined(separator: ", "),
+      [
+        "run": .number(run.id.rawValue), "nominal_ms": .time(run.nominalAt), "opened_ms": .time(run.openedAt),
+        "by": .text(run.trigger.rawValue), "skipped": .optional(run.skipped?.rawValue), "over": .bool(run.isOver),
+        "members": .counts(Dictionary(uniqueKeysWithValues: run.members.map { ($0.key.rawValue, $0.value) })),
       ]
     }
-    return .table(["run", "nominal", "by", "skipped", "over", "members"], rows)
+    return .table("runs", ["run", "nominal_ms", "by", "skipped", "over", "members"], rows)
   }
 
   private func next(of schedule: ScheduleDefinition, count: Int, at now: Timestamp) -> OperatorReply {
-    guard let calendar = schedule.calendar else { return .done("\(schedule.name) runs only at an operator's word") }
+    guard let calendar = schedule.calendar else {
+      var reply = OperatorReply.table("due", ["due_ms"], [])
+      reply.message = "\(schedule.name) runs only at an operator's word"
+      return reply
+    }
     var rows: [OperatorRow] = []
     var last = now
     while rows.count < min(max(count, 1), 1000), let due = calendar.next(after: last) {
-      rows.append(["due": Self.time(due)])
+      rows.append(["due_ms": .time(due)])
       last = due
     }
-    return .table(["due"], rows)
+    return .table("due", ["due_ms"], rows)
   }
 
   private func run(_ schedule: ScheduleDefinition, at now: Timestamp) throws -> OperatorReply {
@@ -201,11 +249,14 @@ extension OperatorDesk {
     let summary = try driver.pass(at: now)
     states.note(summary.newJobs + summary.cancelledJobs)
     guard let opened = try SchedulerDriver(schedules, store: queue).runNow(schedule.name, at: now) else {
-      return .refused("\(schedule.name) was run too often within this second; try again")
+      return .refused("\(schedule.name) was run too often within this second", remedy: "try again")
     }
     try states.note(membersOf: opened.run)
     executor.wake()
     return .done(
-      "run \(opened.run) of \(schedule.name) took \(opened.members) bundle\(opened.members == 1 ? "" : "s")")
+      "run \(opened.run) of \(schedule.name) took \(opened.members) bundle\(opened.members == 1 ? "" : "s")",
+      [
+        "schedule": .text(schedule.name), "run": .number(opened.run.rawValue), "members": .number(opened.members),
+      ])
   }
 }

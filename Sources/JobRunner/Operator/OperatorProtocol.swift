@@ -1,4 +1,5 @@
 import Foundation
+import Queue
 import Wire
 
 // The operator's socket: one JSON object in a line from the command, one JSON object in a line back. It is reachable for
@@ -17,7 +18,7 @@ struct OperatorRequest: Codable, Sendable {
   }
 
   var verb: Verb
-  /// A job's name in hexadecimal.
+  /// A job's name in hexadecimal, or at least four digits of its beginning.
   var job: String?
   /// A queue's name.
   var queue: String?
@@ -29,26 +30,83 @@ struct OperatorRequest: Codable, Sendable {
   var limit: Int?
 }
 
-/// One row of a table that a command prints.
-typealias OperatorRow = [String: String]
+/// One value of an answer, in JSON's own types.
+enum OperatorValue: Codable, Sendable, Equatable {
+  case null
+  case bool(Bool)
+  case number(Int64)
+  case text(String)
+  /// Numbers by name, such as members by state.
+  case counts([String: Int64])
+
+  static func optional(_ text: String?) -> OperatorValue { text.map { .text($0) } ?? .null }
+  static func time(_ moment: Timestamp?) -> OperatorValue { moment.map { .number($0.milliseconds) } ?? .null }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if container.decodeNil() {
+      self = .null
+    } else if let value = try? container.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? container.decode(Int64.self) {
+      self = .number(value)
+    } else if let value = try? container.decode(String.self) {
+      self = .text(value)
+    } else {
+      self = .counts(try container.decode([String: Int64].self))
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .null: try container.encodeNil()
+    case .bool(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .text(let value): try container.encode(value)
+    case .counts(let value): try container.encode(value)
+    }
+  }
+}
+
+/// Values by key. The keys are what `--json` prints, so scripts rely on them: they stay (docs/quickstart.md lists them).
+/// A key that ends in `_ms` is a time, in milliseconds since 1970.
+typealias OperatorRow = [String: OperatorValue]
+
+/// Rows under one name.
+struct OperatorTable: Codable, Sendable {
+  /// The rows' key in `--json`, such as `jobs`.
+  let name: String
+  /// The keys that a table for people shows, in order; a row may have more.
+  let columns: [String]
+  let rows: [OperatorRow]
+}
 
 /// The daemon's answer.
 struct OperatorReply: Codable, Sendable {
   /// Nil when the request was carried out.
   var error: String?
+  /// Beside `error`: what to do about it.
+  var remedy: String?
   /// Set beside `error` when what the request names does not exist.
   var isMissing: Bool?
   /// What was done, for a person.
   var message: String?
-  /// The rows of a table, with the columns in `columns`.
-  var columns: [String]?
-  var rows: [OperatorRow]?
+  /// The same for a program, or what there is to say of the one thing that the request names.
+  var facts: OperatorRow?
+  var table: OperatorTable?
 
-  static func done(_ message: String) -> OperatorReply { OperatorReply(message: message) }
-  static func refused(_ reason: String) -> OperatorReply { OperatorReply(error: reason) }
-  static func missing(_ reason: String) -> OperatorReply { OperatorReply(error: reason, isMissing: true) }
-  static func table(_ columns: [String], _ rows: [OperatorRow]) -> OperatorReply {
-    OperatorReply(columns: columns, rows: rows)
+  static func done(_ message: String, _ facts: OperatorRow) -> OperatorReply {
+    OperatorReply(message: message, facts: facts)
+  }
+  static func refused(_ reason: String, remedy: String? = nil) -> OperatorReply {
+    OperatorReply(error: reason, remedy: remedy)
+  }
+  static func missing(_ reason: String, remedy: String? = nil) -> OperatorReply {
+    OperatorReply(error: reason, remedy: remedy, isMissing: true)
+  }
+  static func table(_ name: String, _ columns: [String], _ rows: [OperatorRow]) -> OperatorReply {
+    OperatorReply(table: OperatorTable(name: name, columns: columns, rows: rows))
   }
 }
 

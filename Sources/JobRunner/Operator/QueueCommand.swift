@@ -25,21 +25,21 @@ struct QueueCommand: ParsableCommand {
 
   struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "One job and its attempts.")
-    @Argument(help: "The job's name.") var job: String
+    @Argument(help: "The job's name, or at least four digits of it.") var job: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .inspect, job: job)) }
   }
 
   struct Retry: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Bring a dead job back.")
-    @Argument(help: "The job's name.") var job: String
+    @Argument(help: "The job's name, or at least four digits of it.") var job: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .retry, job: job)) }
   }
 
   struct Cancel: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Stop a job at the operator's word.")
-    @Argument(help: "The job's name.") var job: String
+    @Argument(help: "The job's name, or at least four digits of it.") var job: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .cancel, job: job)) }
   }

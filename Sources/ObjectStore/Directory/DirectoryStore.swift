@@ -150,6 +150,6 @@ enum SmallObject {
   static func tooLarge(_ action: String, limit: Int) -> ObjectStoreError {
     ObjectStoreError(
       .invalid, action, "the object is larger than the \(limit) bytes allowed here",
-      mend: "whoever wrote it must replace it")
+      mend: "whoever wrote it must replace it", by: .operator_)
   }
 }

@@ -39,7 +39,7 @@ struct CredentialChain: Sendable {
   static func error(
     _ reason: String, _ mend: String, kind: ObjectStoreError.Kind = .denied
   ) -> ObjectStoreError {
-    ObjectStoreError(kind, action, reason, mend: mend)
+    ObjectStoreError(kind, action, reason, mend: mend, by: .you)
   }
 }
 

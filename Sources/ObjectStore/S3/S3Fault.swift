@@ -18,7 +18,7 @@ struct S3Fault {
       case .connection:
         ObjectStoreError(
           .retryable, action, "no whole answer from \(server): \(fault.reason)",
-          mend: "check the network and the endpoint, then try again")
+          mend: "check the network and the endpoint, then try again", by: .you)
       case .untrustedServer:
         ObjectStoreError(
           .denied, action, "the certificate of \(server) is not trusted: \(fault.reason)",
@@ -44,8 +44,10 @@ struct S3Fault {
 
     let action = call.name(location)
     let answer = "HTTP \(response.status)" + (code.isEmpty ? "" : " \(code)") + (message.isEmpty ? "" : ": \(message)")
-    func make(_ kind: ObjectStoreError.Kind, _ reason: String, _ mend: String) -> ObjectStoreError {
-      ObjectStoreError(kind, action, reason, mend: mend)
+    func make(
+      _ kind: ObjectStoreError.Kind, _ reason: String, _ mend: String, by mender: ObjectStoreError.Mender? = nil
+    ) -> ObjectStoreError {
+      ObjectStoreError(kind, action, reason, mend: mend, by: mender)
     }
 
     isRetryable = Self.isRetryable(code, response.status)
@@ -53,15 +55,15 @@ struct S3Fault {
     case "RequestTimeTooSkewed", "RequestExpired":
       let date = response.headers["date"].flatMap(HTTPDate.compact).flatMap(SigV4Date.seconds)
       let skew = date.map { " by \(abs(now - $0)) s" } ?? ""
-      error = make(.denied, "this machine's clock differs from the server's\(skew)", "set the clock (NTP)")
+      error = make(.denied, "this machine's clock differs from the server's\(skew)", "set the clock (NTP)", by: .you)
     case "InvalidAccessKeyId":
-      error = make(.denied, "there is no access key \(accessKeyID)", "check AWS_ACCESS_KEY_ID or the profile")
+      error = make(.denied, "there is no access key \(accessKeyID)", "check AWS_ACCESS_KEY_ID or the profile", by: .you)
     case "SignatureDoesNotMatch":
       error = make(
         .denied, "the signature of \(accessKeyID) does not match",
-        "check AWS_SECRET_ACCESS_KEY; behind a proxy, that it leaves paths and headers as they are")
+        "check AWS_SECRET_ACCESS_KEY; behind a proxy, that it leaves paths and headers as they are", by: .you)
     case "ExpiredToken", "TokenRefreshRequired", "InvalidToken":
-      error = make(.denied, "the session of \(accessKeyID) has ended", "renew AWS_SESSION_TOKEN and its keys")
+      error = make(.denied, "the session of \(accessKeyID) has ended", "renew AWS_SESSION_TOKEN and its keys", by: .you)
     case "AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException":
       let place = region.map { "in \(Self.shown($0))" } ?? "elsewhere"
       error = make(

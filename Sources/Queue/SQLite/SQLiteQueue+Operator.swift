@@ -60,6 +60,15 @@ extension SQLiteQueue {
     }
   }
 
+  package func names(from first: JobName, through last: JobName, limit: Int) throws -> [JobName] {
+    try read { db in
+      let sql = "SELECT name FROM jobs WHERE name BETWEEN ? AND ? ORDER BY name LIMIT ?"
+      return try Row.fetchAll(db, sql: sql, arguments: [first.blob, last.blob, max(0, limit)]).map { row in
+        try SQLiteQueue.digest(row["name"])
+      }
+    }
+  }
+
   package func list(_ filter: JobFilter) throws -> [Job] {
     var conditions = ["jobs.id > ?"]
     var arguments: StatementArguments = [filter.after]

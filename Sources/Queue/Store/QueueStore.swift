@@ -59,7 +59,8 @@ package protocol QueueStore: Sendable {
   /// Takes back leases that ended (or all of them, when the daemon starts: whoever held them is gone).
   func reap(_ scope: ReapScope, at now: Timestamp) throws -> [ReapedLease]
 
-  /// Records a commit that was found in the object store, whatever the job's state (restore, late zombie).
+  /// Records a commit that stands in the object store, whatever the job's state: for an attempt that lost its lease
+  /// between commit and finish.
   /// - Returns: whether the job was not finished before.
   /// - Throws: ``QueueError/unknownJob(_:)``
   func adopt(_ commit: JobCommit, of job: JobName, at now: Timestamp) throws -> Bool
@@ -78,6 +79,9 @@ package protocol QueueStore: Sendable {
 
   /// A job with its history, nil when unknown.
   func inspect(_ job: JobName) throws -> JobDetail?
+
+  /// Names of jobs from `first` to `last`, both included, in order: for names of which only the beginning is given.
+  func names(from first: JobName, through last: JobName, limit: Int) throws -> [JobName]
 
   /// Jobs in the order of their arrival.
   func list(_ filter: JobFilter) throws -> [Job]
