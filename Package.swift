@@ -114,10 +114,12 @@ let package = Package(
       name: "JobRunnerTests",
       dependencies: ["JobRunner", "ObjectStore", "SealedCrypto", "Wire", "TestSupport", logging] + crypto),
     .testTarget(
+      name: "DaemonTests",
+      dependencies: ["JobRunner", "Queue", "ObjectStore", "SealedCrypto", "Wire", "TestSupport", logging] + crypto),
+    .testTarget(
       name: "HostileHostTests",
       dependencies: ["Client", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
-    .testTarget(
-      name: "EndToEndTests", dependencies: ["ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
+    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"]),
     .testTarget(
       name: "KeyPolicyTests",
       dependencies: ["Client", "JobRunner", "DevCloud", "SealedCrypto", "Wire", "TestSupport", arguments] + crypto),

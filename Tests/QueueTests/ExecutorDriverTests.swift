@@ -15,6 +15,8 @@ struct ExecutorDriverTests {
     let interrupted = DispatchSemaphore(value: 0)
     var progress = 0
     var closed = 0
+    /// Called when the commit has been written.
+    var afterCommit: () -> Void = {}
 
     init(_ host: SimulatedHost, blocks: Bool = false) {
       self.host = host
@@ -27,6 +29,7 @@ struct ExecutorDriverTests {
         interrupted.wait()
         return .fault(Fault(.workerLost))
       }
+      defer { if case .writeCommit = action { afterCommit() } }
       return host.perform(action, lease: lease, progress: &progress)
     }
 
@@ -54,7 +57,7 @@ struct ExecutorDriverTests {
   @Test("An interruption from another thread ends a blocked attempt, and its cause counts, not the broken read")
   func interruption() async throws {
     let endings: [(ExecutorEvent, AttemptResult, JobState)] = [
-      (.shutdown, .released, .ready), (.leaseLost, .abandoned, .running),
+      (.shutdown, .released, .ready), (.leaseLost, .abandoned("its lease was lost"), .running),
     ]
     for (event, expected, state) in endings {
       let fixture = try StoreFixture(.sqlite)
@@ -86,5 +89,36 @@ struct ExecutorDriverTests {
     let result = ExecutorDriver(lease, store: fixture.store, clock: ManualClock(.start)).run(HostIO(host))
     let due = try #require(try fixture.store.inspect(lease.job)?.job.nextAttemptAt)
     #expect(result == .retry(Fault(.storeUnavailable), at: due))
+  }
+
+  @Test("A commit that was written counts though the lease was lost meanwhile, even against a later attempt")
+  func lateCommit() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    _ = try fixture.store.enqueue([.sample(1)], at: .start)
+    let lease = try #require(try fixture.store.claim(.test, at: .start))
+    let host = SimulatedHost(seed: 1)
+    let io = HostIO(host)
+    io.afterCommit = {
+      _ = try? fixture.store.reap(.all, at: .start)
+      _ = try? fixture.store.claim(.test, at: .start + .seconds(3600))
+    }
+    let result = ExecutorDriver(lease, store: fixture.store, clock: ManualClock(.start)).run(io)
+    let job = try #require(try fixture.store.inspect(lease.job))
+    #expect(result == .finished(try #require(host.commits[lease.job])))
+    #expect(job.job.state == .finished && job.job.commit?.attempt == 1)
+    #expect(job.attempts.map(\.end) == [.faulted, .superseded])
+  }
+
+  @Test("A queue that cannot record the end says why")
+  func unrecorded() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    _ = try fixture.store.enqueue([.sample(1)], at: .start)
+    let lease = try #require(try fixture.store.claim(.test, at: .start))
+    try fixture.store.close()
+    let result = ExecutorDriver(lease, store: fixture.store, clock: ManualClock(.start)).run(
+      HostIO(SimulatedHost(seed: 1)))
+    #expect(result == .abandoned("the queue's database failed: it was closed"))
   }
 }

@@ -39,12 +39,9 @@ final class Daemon: Sendable {
   init(_ settings: Settings, credentials: DefaultCredentials, log: Logger) throws {
     self.settings = settings
     self.log = log
-    try Self.reading("the state folder", settings.stateFolder) {
-      try FileManager.default.createDirectory(
-        atPath: settings.stateFolder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    }
+    try Self.reading("the state folder", settings.stateFolder) { try StateFolder.prepare(settings.stateFolder, log) }
     store = try StoreURL.open(settings.storeURL, create: true)
-    queue = try SQLiteQueue(path: settings.stateFolder + "/queue.sqlite")
+    queue = try SQLiteQueue(path: settings.stateFolder + "/" + StateFolder.database)
     let schedules = try settings.schedulesFolder.map { folder in
       try Self.reading("the schedules' folder", folder) { try ScheduleFile.readAll(inFolder: folder) }
     }

@@ -113,9 +113,24 @@ final class ExecutorLoop: @unchecked Sendable {
     keeper.stop()
     report(result, metadata)
     states.note(CollectionOfOne(lease.job))
+    tidy(after: result, of: lease, metadata)
     switch result {
     case .finished, .released, .cancelled, .dead: return true
     case .retry, .abandoned: return false
+    }
+  }
+
+  /// Sealed files that nobody will ever ask for cost their owner storage. Should it fail, they merely stay.
+  private func tidy(after result: AttemptResult, of lease: Lease, _ metadata: Logger.Metadata) {
+    let leftovers = AttemptLeftovers(store: store, job: lease.job)
+    do {
+      switch result {
+      case .finished(let commit) where lease.attempt > 1: try leftovers.remove(besides: commit)
+      case .dead: try leftovers.removeWithoutReceipt()
+      case .finished, .retry, .released, .cancelled, .abandoned: break
+      }
+    } catch {
+      log.notice("files of failed attempts stay in the store: \(error)", metadata: metadata)
     }
   }
 
@@ -127,8 +142,7 @@ final class ExecutorLoop: @unchecked Sendable {
     case .cancelled: log.info("cancelled", metadata: metadata)
     case .dead:
       log.error("dead: it cost too many attempts (ephemeral queue inspect shows them)", metadata: metadata)
-    case .abandoned:
-      log.warning("abandoned: its lease was lost, or the queue could not record its end", metadata: metadata)
+    case .abandoned(let reason): log.warning("abandoned: \(reason)", metadata: metadata)
     }
   }
 }

@@ -20,9 +20,14 @@ final class StateWriter: @unchecked Sendable {
   private let waiting = Mutex<[JobName: UInt64]>([:])
   /// Used by the writing thread alone.
   private var complaint = Complaint()
-  private static let pauseAfterFailureSeconds = 5.0
 
-  init(store: any ObjectStore, queue: any QueueStore, clock: any QueueClock, log: Logger) {
+  private let pauseAfterFailureSeconds: TimeInterval
+
+  init(
+    store: any ObjectStore, queue: any QueueStore, clock: any QueueClock, log: Logger,
+    pauseAfterFailureSeconds: TimeInterval = 5
+  ) {
+    self.pauseAfterFailureSeconds = pauseAfterFailureSeconds
     self.store = store
     self.queue = queue
     self.clock = clock
@@ -87,7 +92,7 @@ final class StateWriter: @unchecked Sendable {
   /// Keeps for later what could not be written, and rests; what was noted meanwhile is newer. A daemon that stops does
   /// not try again.
   private func putBack(_ rest: [JobName: UInt64]) {
-    let goesOn = loop.rest(atMost: StateWriter.pauseAfterFailureSeconds, ignoringWakes: true)
+    let goesOn = loop.rest(atMost: pauseAfterFailureSeconds, ignoringWakes: true)
     waiting.withLock { jobs in
       if goesOn { jobs.merge(rest) { newer, _ in newer } } else { jobs = [:] }
     }

@@ -20,8 +20,8 @@ package enum AttemptResult: Hashable, Sendable {
   case released
   case cancelled
   case dead
-  /// The job went on without this attempt.
-  case abandoned
+  /// The job went on without this attempt, or the queue could not record its end; the words say which.
+  case abandoned(String)
 }
 
 /// Performs what an ``ExecutorMachine`` decides, on the thread that calls ``run(_:)``.
@@ -49,14 +49,14 @@ package final class ExecutorDriver: Sendable {
   package func run(_ io: any ExecutorIO) -> AttemptResult {
     defer { io.close() }
     var machine = ExecutorMachine(lease)
-    var result = AttemptResult.abandoned
+    var result = AttemptResult.abandoned("its lease was lost")
     var event = ExecutorEvent.claimed
     while true {
       var action: ExecutorAction?
       for posted in takePending() where action == nil { action = machine.handle(posted) }
       guard let next = action ?? machine.handle(event) else { return result }
       done.withLock { $0 = machine.itemsDone }
-      if case .abandon = next { return .abandoned }
+      if case .abandon = next { return result }
       event = perform(next, io: io, result: &result)
     }
   }
@@ -74,7 +74,14 @@ package final class ExecutorDriver: Sendable {
     let now = clock.now()
     switch action {
     case .finish(let commit):
-      return record(.finished(commit), &result) { try store.finish(lease, with: commit, at: now) }
+      return record(.finished(commit), &result) {
+        do {
+          try store.finish(lease, with: commit, at: now)
+        } catch QueueError.fenced {
+          // The commit stands in the store, so the job is finished whoever holds it now.
+          _ = try store.adopt(commit, of: lease.job, at: now)
+        }
+      }
     case .retryLater(let fault):
       var due = now
       let event = record(.retry(fault, at: due), &result) { due = try store.fail(lease, with: fault, at: now) }
@@ -89,7 +96,8 @@ package final class ExecutorDriver: Sendable {
     }
   }
 
-  /// A refused or failed call on the queue leaves the lease to run out; nothing of it took effect.
+  /// A refused or failed call on the queue leaves the lease to run out; nothing of it took effect, and why is the
+  /// attempt's result.
   private func record(
     _ ending: AttemptResult, _ result: inout AttemptResult, _ call: () throws -> Void
   ) -> ExecutorEvent {
@@ -98,6 +106,7 @@ package final class ExecutorDriver: Sendable {
       result = ending
       return .recorded
     } catch {
+      result = .abandoned("\(error)")
       return .notRecorded
     }
   }
