@@ -39,6 +39,18 @@ extension HostStatement {
   }
 }
 
+extension JobCommit {
+  /// Reads `commit.json`.
+  ///
+  /// - Throws: ``ClientError`` of kind `invalid` for what no daemon writes.
+  init(parsing bytes: [UInt8]) throws {
+    guard let commit = try? StoreRecord.decode(CommitRecord.self, bytes).commit else {
+      throw ClientError(.invalid, "commit.json cannot be read", remedy: "look why the host wrote that", by: .operator_)
+    }
+    self = commit
+  }
+}
+
 /// Looks at a job in the store.
 package struct Watcher {
   private let store: any ObjectStore
@@ -52,11 +64,7 @@ package struct Watcher {
 
   /// Which attempt's files are the job's result, as the host says; nil while there is none.
   package func commit(_ job: JobName) throws -> JobCommit? {
-    guard let bytes = try small(StoreLayout.commit(job)) else { return nil }
-    guard let commit = try? StoreRecord.decode(CommitRecord.self, bytes).commit else {
-      throw ClientError(.invalid, "commit.json cannot be read", remedy: "look why the host wrote that", by: .operator_)
-    }
-    return commit
+    try small(StoreLayout.commit(job)).map { try JobCommit(parsing: $0) }
   }
 
   /// Looks again and again until the job has a commit.
