@@ -91,7 +91,7 @@ struct Report {
   let records: [AuditRecord]
   /// What did not verify or could not be read, by place.
   let failed: [AuditFinding]
-  /// All other findings.
+  /// All other findings, the gravest first.
   let findings: [AuditFinding]
 
   init(profile: TrustProfile, archive: PolicyArchive, result: AuditResult) {
@@ -100,7 +100,10 @@ struct Report {
     self.result = result
     records = result.records.sorted(by: Self.isBefore)
     failed = result.findings.all.filter { $0.kind == .unreadable || $0.kind == .unverified }
-    findings = result.findings.all.filter { $0.kind != .unreadable && $0.kind != .unverified }
+    let others = result.findings.all.filter { $0.kind != .unreadable && $0.kind != .unverified }
+    findings = [AuditFinding.Severity.invalid, .pending, .note].flatMap { severity in
+      others.filter { $0.kind.severity == severity }
+    }
   }
 
   private static func isBefore(_ left: AuditRecord, _ right: AuditRecord) -> Bool {
