@@ -76,7 +76,8 @@ struct KeyServiceTests {
       PolicyTemplates(images: [image], pinnedPolicy: value), in: laboratory.state.directory)
     #expect(try generate(key.recipient(enclave)).errorName == "AccessDeniedException", "nothing is pinned")
     #expect(try enclave.ask(.extendPCR(16, data: policy)) != .error("ReadOnlyIndex"))
-    #expect(try generate(key.recipient(enclave)).errorName == "AccessDeniedException", "not locked, so not in documents")
+    #expect(
+      try generate(key.recipient(enclave)).errorName == "AccessDeniedException", "not locked, so not in documents")
     #expect(try enclave.ask(.lockPCR(16)) == .lockPCR)
     #expect(try generate(key.recipient(enclave)).errorName == "ok")
     let other = laboratory.module()
