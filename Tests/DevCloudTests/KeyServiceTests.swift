@@ -66,7 +66,7 @@ struct KeyServiceTests {
     #expect(first == second)
   }
 
-  @Test("obeys a key policy that demands one policy in PCR16: neither another, nor none, nor an unlocked register")
+  @Test("obeys a key policy that demands one policy in PCR16: no other, none, no unlocked one")
   func pinnedPolicy() throws {
     let policy = Array(SHA256.hash(data: [1, 2, 3]))
     let value = Hex.encode(Array(SHA384.hash(data: PCRBank.zero + policy)))
