@@ -25,6 +25,8 @@ package enum StoreLayout {
   package static func announcement(_ epoch: UInt64) -> String { "epochs/\(epoch)/announcement.cose" }
   /// The sealed seed of an epoch.
   package static func seed(_ epoch: UInt64) -> String { "epochs/\(epoch)/seed.age" }
+  /// The announcement of an epoch that the host has retired.
+  package static func retired(_ epoch: UInt64) -> String { "epochs/\(epoch)/retired.cose" }
   /// What the host says of a job: coarse, unsigned.
   package static func state(_ job: JobName) -> String { "jobs/\(job.hex)/state.json" }
   /// The one conditional write that makes an attempt the job's result.

@@ -69,7 +69,7 @@ struct PublishingTests {
 
   @Test("a policy file becomes claims, with the defaults that are documented")
   func policy() throws {
-    let claims = try PolicySource.claims(Array(Self.source.utf8), file: "policy.yaml", nowMs: Desk.nowMs)
+    let claims = try PolicySource.read(Array(Self.source.utf8), file: "policy.yaml", nowMs: Desk.nowMs).claims
     #expect(claims.version == 3)
     #expect(claims.notAfterMs == Desk.nowMs + 30 * 86_400_000)
     #expect(claims.requireHybridTLS)
@@ -90,13 +90,14 @@ struct PublishingTests {
         "`epoch_key` must be a full KMS key ARN (arn:aws:kms:…:key/…), no alias"
       ),
       ("models: []", "models: [abc]", "`models` must be model manifest digests: 64 hexadecimal digits each"),
-      ("version: 3", "versions: 3", "`version` is missing"),
+      ("version: 3", "versions: 3", "`versions` is not known here"),
+      ("version: 3\n", "", "`version` is missing"),
       ("version: 3", "version: 3\ncolour: red", "policy.yaml line 2: `colour` is not known here"),
       (String(repeating: "a0", count: 48), String(repeating: "00", count: 48), "debug-mode"),
     ])
   func faults(_ old: String, _ new: String, _ wanted: String) {
     let text = Self.source.replacing(old, with: new, maxReplacements: 1)
-    let error = clientError { _ = try PolicySource.claims(Array(text.utf8), file: "policy.yaml", nowMs: Desk.nowMs) }
+    let error = clientError { _ = try PolicySource.read(Array(text.utf8), file: "policy.yaml", nowMs: Desk.nowMs) }
     #expect(error?.kind == .usage)
     #expect(error?.reason.contains(wanted) == true, "\(error?.reason ?? "accepted")")
   }

@@ -37,6 +37,47 @@ struct TrustTests {
     #expect(try desk.ledger.entries().count == 1)
   }
 
+  @Test("a policy from a file is refused as that file, not as the store's, and the officer is told what to do")
+  func policyFiles() throws {
+    let desk = try Desk()
+    let book = try TrustStore(home: desk.home).policies(desk.profile)
+    let first = desk.policy
+    _ = try book.accept(try desk.policy(2).bytes, from: .file("new.cose"), nowMs: Desk.nowMs)
+    let older = clientError { _ = try book.accept(first.bytes, from: .file("old.cose"), nowMs: Desk.nowMs) }
+    #expect(older?.reason.hasPrefix("old.cose is version 1, and version 2 was accepted before: an older one") == true)
+    #expect(older?.remedy.contains("above 2") == true && older?.mender == .securityOfficer)
+    let stranger = try Signed<PolicyClaims>.sign(first.claims, with: try SigningKey.generate())
+    let foreign = clientError { _ = try book.accept(stranger.bytes, from: .file("x.cose"), nowMs: Desk.nowMs) }
+    #expect(foreign?.reason.hasPrefix("x.cose does not verify") == true && foreign?.mender == .securityOfficer)
+  }
+
+  @Test("what became of the key that a job was sealed to is found from policy and store, with what to do")
+  func sealedEpochs() throws {
+    let desk = try Desk()
+    let record = try desk.submit(["the report"]).record
+    let epoch = SealedEpoch(of: record)
+    func trouble(_ policy: PolicyClaims? = nil, atMs now: UInt64 = Desk.nowMs) throws -> SealedEpoch.Trouble? {
+      try epoch.trouble(in: desk.store, policy: policy ?? desk.policy.claims, nowMs: now)
+    }
+    #expect(try trouble() == nil)
+    #expect(try trouble(try desk.policy(2) { $0.minimumEpoch = 2 }.claims) == .revoked(minimum: 2))
+    #expect(try trouble(atMs: record.notAfterMs + 1) == .lapsed(atMs: record.notAfterMs))
+    let key = try ObjectKey(StoreLayout.announcement(record.epoch))
+    let announcement = try desk.store.getSmall(key)
+    let claims = try UnverifiedStatement<AnnouncementClaims>(announcement).signedByItsOwnKey().signed.claims
+    let end = claims.notAfterMs + desk.policy.claims.epochGraceMs
+    #expect(try trouble(atMs: end) == nil)
+    #expect(try trouble(atMs: end + 1) == .ended(atMs: end))
+    try desk.store.delete(key)
+    #expect(try trouble() == .gone)
+    _ = try desk.store.put(try ObjectKey(StoreLayout.retired(record.epoch)), announcement, .always)
+    #expect(try trouble() == .retired)
+    #expect(epoch.explanation(.retired).reason.contains("epoch 1"))
+    #expect(epoch.explanation(.retired).remedy.contains("submit the documents again"))
+    // A retired one is no choice for the next job, and none is accepted in its place that is older.
+    #expect(refusal(desk)?.kind == .retryable)
+  }
+
   @Test("a submitter, an operation or a model that the policy does not list is refused, and who can mend it is said")
   func permissions() throws {
     let desk = try Desk()

@@ -44,20 +44,23 @@ final class TestDaemon: Sendable {
       states: states, interval: 0.02, log: log.logger, onWork: { found.increment() })
   }
 
-  func executor() -> ExecutorLoop {
-    let client = WorkerClient(endpoint: worker)
-    let supervisor = WorkerSupervisor(
-      client: client, store: store, relay: .unix(folder + "/r.sock"), policyKey: nil,
+  private func supervisor() -> WorkerSupervisor {
+    WorkerSupervisor(
+      client: WorkerClient(endpoint: worker), store: store, relay: .unix(folder + "/r.sock"), policyKey: nil,
       credentials: FixedCredentials(credentials), onPolicy: { _ in }, log: log.logger)
-    return ExecutorLoop(
-      queue: queue, store: store, supervisor: supervisor, client: client, clock: SystemClock(), states: states,
+  }
+
+  func executor() -> ExecutorLoop {
+    ExecutorLoop(
+      queue: queue, store: store, supervisor: supervisor(), client: WorkerClient(endpoint: worker),
+      clock: SystemClock(), states: states,
       log: log.logger)
   }
 
   func desk() -> OperatorDesk {
     OperatorDesk(
-      queue: queue, store: store, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(), schedules: [],
-      clock: SystemClock(), states: states, about: "test")
+      queue: queue, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(), schedules: [],
+      clock: SystemClock(), states: states, epochs: EpochDesk(supervisor: supervisor()), about: "test")
   }
 
   /// Puts a bundle into the inbox, and into the queue unless the intake is to find it.

@@ -20,11 +20,15 @@ final class Office: @unchecked Sendable {
   let real: String?
   /// What every command of the analyst has in its environment.
   let environment: [String: String]
+  /// The policy's parts that do not change, as YAML.
+  private let parties: String
   private(set) var worker: TheatreProcess
   private(set) var daemon: TheatreProcess
 
-  /// - Parameter remote: another store's URL and the environment that it needs.
-  init(over remote: (url: String, environment: [String: String])?) throws {
+  /// - Parameters:
+  ///   - remote: another store's URL and the environment that it needs.
+  ///   - tinyAlone: leaves the real model out.
+  init(over remote: (url: String, environment: [String: String])?, tinyAlone: Bool = false) throws {
     let theatre = try Theatre()
     self.theatre = theatre
     _ = try theatre.startCloud()
@@ -57,7 +61,7 @@ final class Office: @unchecked Sendable {
     }
     try TinyModel(words: TinyModel.office, seed: 1).write(to: theatre.path("tiny"))
     tiny = try published(theatre.path("tiny"), environment)
-    let folder = remote == nil ? try? Need.model.require() : nil
+    let folder = remote == nil && !tinyAlone ? try? Need.model.require() : nil
     real = try folder.map { try published($0.path, environment) }
 
     try theatre.succeed(
@@ -72,26 +76,14 @@ final class Office: @unchecked Sendable {
     let publisher = try theatre.succeed(
       program, ["keys", "export", "--publisher", "--name", "owner", "--model-key", arns.model] + owner,
       environment: environment)
-    try theatre.write(
-      "officer/policy.yaml",
-      """
-      version: 1
-      valid_for_days: 30
-      measurements:
-        - {name: worker, pcr0: "\(measured.pcr0)", pcr1: "\(measured.pcr1)", pcr2: "\(measured.pcr2)"}
+    parties = """
       epoch_key: \(arns.epoch)
       submitters:
       \(submitter)
       publishers:
       \(publisher)
-      """)
-    let signed = theatre.path("officer/policy.cose")
-    try theatre.succeed(
-      program,
-      [
-        "policy", "sign", theatre.path("officer/policy.yaml"), "--key", theatre.path("officer/policy.key"), "--output",
-        signed,
-      ])
+      """
+    let signed = try Self.sign(theatre, parties, version: 1, images: [("worker", measured)])
     try theatre.succeed(program, ["policy", "install", signed], environment: environment)
 
     try theatre.make("schedules")
@@ -111,17 +103,62 @@ final class Office: @unchecked Sendable {
   }
 
   private static func startDaemon(
-    _ theatre: Theatre, _ store: String, _ socket: String, _ environment: [String: String]
+    _ theatre: Theatre, _ store: String, _ socket: String, _ environment: [String: String], state: String = "host",
+    worker: String = "worker.sock"
   ) throws -> TheatreProcess {
     try theatre.start(
       theatre.ephemeral,
       [
-        "daemon", "run", "--store", store, "--state", theatre.path("host"), "--worker",
-        "unix:\(theatre.path("worker.sock"))", "--relay-target", "unix:\(theatre.kms)", "--relay-listen",
-        "unix:\(theatre.path("relay.sock"))", "--socket", socket, "--policy-key", theatre.path("officer/policy.pub"),
-        "--schedules", theatre.path("schedules"), "--aws-profile", "\(theatre.cloudState)/credentials:host", "--poll",
-        "0.1",
+        "daemon", "run", "--store", store, "--state", theatre.path(state), "--worker",
+        "unix:\(theatre.path(worker))", "--relay-target", "unix:\(theatre.kms)", "--relay-listen",
+        "unix:\(theatre.path("\(state).relay"))", "--socket", socket, "--policy-key",
+        theatre.path("officer/policy.pub"), "--schedules", theatre.path("schedules"), "--aws-profile",
+        "\(theatre.cloudState)/credentials:host", "--poll", "0.1",
       ], environment: environment)
+  }
+
+  // MARK: The security officer
+
+  /// Signs a policy of this office's people for some images, and returns the file.
+  ///
+  /// - Parameters:
+  ///   - extra: more lines of the YAML.
+  ///   - key: another policy key than the office's.
+  func sign(
+    version: Int, images: [(name: String, measured: Theatre.Measurement)], extra: String = "valid_for_days: 30",
+    key: String = "officer/policy.key"
+  ) throws -> String {
+    try Self.sign(theatre, parties, version: version, images: images, extra: extra, key: key)
+  }
+
+  private static func sign(
+    _ theatre: Theatre, _ parties: String, version: Int, images: [(name: String, measured: Theatre.Measurement)],
+    extra: String = "valid_for_days: 30", key: String = "officer/policy.key"
+  ) throws -> String {
+    let name = "officer/policy-\(version)-\(UUID().uuidString.prefix(8))"
+    let listed = images.map { image in
+      let measured = image.measured
+      return "  - {name: \(image.name), pcr0: \"\(measured.pcr0)\", pcr1: \"\(measured.pcr1)\", "
+        + "pcr2: \"\(measured.pcr2)\", note: a test}"
+    }
+    try theatre.write(
+      "\(name).yaml",
+      (["version: \(version)", extra, "measurements:"] + listed + [parties, ""]).joined(separator: "\n"))
+    let signed = theatre.path("\(name).cose")
+    try theatre.succeed(
+      theatre.ephemeral,
+      ["policy", "sign", theatre.path("\(name).yaml"), "--key", theatre.path(key), "--output", signed])
+    return signed
+  }
+
+  /// Puts a policy into the store by the officer's command.
+  func install(_ policy: String) throws {
+    try theatre.succeed(theatre.ephemeral, ["policy", "install", policy], environment: environment)
+  }
+
+  /// Puts any file into the store as the policy, as a hostile host can.
+  func smuggle(_ policy: String) throws {
+    try Data(contentsOf: URL(filePath: policy)).write(to: URL(filePath: "\(storeFolder)/policy/current.cose"))
   }
 
   // MARK: The host
@@ -130,7 +167,25 @@ final class Office: @unchecked Sendable {
   func restartDaemon() throws { daemon = try Self.startDaemon(theatre, store, socket, environment) }
 
   /// Starts a worker where the last one was killed.
-  func restartWorker() throws { worker = try theatre.startWorker(image: image, socket: "worker.sock") }
+  func restartWorker(image: String? = nil) throws {
+    worker = try theatre.startWorker(image: image ?? self.image, socket: "worker.sock")
+  }
+
+  /// Starts a second daemon with a state of its own on the same store, for the worker at `socket`.
+  func startSecondDaemon(worker socket: String) throws -> TheatreProcess {
+    try Self.startDaemon(
+      theatre, store, theatre.path("second.sock"), environment, state: "second", worker: socket)
+  }
+
+  /// Waits until the daemon has written a line with these words.
+  func waitForLog(_ words: String, of process: TheatreProcess? = nil, seconds: Double = 60) throws {
+    let limit = Date(timeIntervalSinceNow: seconds)
+    let process = process ?? daemon
+    while !process.errors.contains(words) {
+      guard Date() < limit else { throw TheatreError("the daemon does not say \"\(words)\"\n\(process.tail)") }
+      usleep(20_000)
+    }
+  }
 
   /// An operator's command.
   func operate(_ arguments: [String]) throws -> Theatre.Finished {

@@ -92,6 +92,12 @@ struct ExecutorMachineTests {
     ]
     for event in events { #expect(trace(try lease(), toServing + [event]).last == "retry worker_protocol") }
     #expect(trace(try lease(), toServing + [.requestReceived(.end(.retry, receipt: nil))]).last == "retry worker_retry")
+    // Which it said where: before the bundle opened, or after.
+    let pulled: [ExecutorEvent] = [.requestReceived(.pull(.bundle)), .replied]
+    let opened: [ExecutorEvent] = [.requestReceived(.progress(done: 0)), .replied]
+    let end: [ExecutorEvent] = [.requestReceived(.end(.retry, receipt: nil))]
+    #expect(trace(try lease(), toServing + pulled + end).last == "retry bundle_unopened")
+    #expect(trace(try lease(), toServing + pulled + opened + pulled + end).last == "retry worker_retry")
   }
 
   @Test("Interruptions end an attempt before its receipt is there, and not after")

@@ -216,7 +216,8 @@ struct QueueConformanceTests {
     for fault in 1...7 {
       let lease = try #require(try store.claim(.test, at: moment))
       #expect(!lease.isExhausted, "fault \(fault)")
-      moment = max(moment, try store.fail(lease, with: Fault(.workerRetry), at: moment))
+      let faults = [Fault(.workerRetry), Fault(.bundleUnopened)]
+      moment = max(moment, try store.fail(lease, with: faults[fault % 2], at: moment))
     }
     #expect(try #require(try store.claim(.test, at: moment)).isExhausted)
   }

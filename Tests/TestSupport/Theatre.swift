@@ -163,14 +163,17 @@ extension Theatre {
 
   /// Writes an image directory.
   ///
-  /// - Parameter policyKey: 64 hexadecimal digits.
+  /// - Parameters:
+  ///   - policyKey: 64 hexadecimal digits.
+  ///   - files: more files; each makes it another image.
   @discardableResult
-  package func writeImage(_ name: String, policyKey: String) throws -> String {
+  package func writeImage(_ name: String, policyKey: String, files: [String: String] = [:]) throws -> String {
     let image = try make(name)
     try write("\(name)/evidence-class", "development\n")
     try write("\(name)/policy.pub", policyKey + "\n")
     try write("\(name)/kms-roots.pem", try cloudFile("kms-roots.pem"))
     try write("\(name)/security-module", "unix:\(securityModule)\n")
+    for (file, text) in files { try write("\(name)/\(file)", text) }
     return image
   }
 
@@ -180,14 +183,11 @@ extension Theatre {
     return try JSONDecoder().decode(Measurement.self, from: Data(try succeed(devcloud, arguments).utf8))
   }
 
-  /// Writes both KMS key policies for these measurements.
-  package func allow(_ measurement: Measurement) throws {
+  /// Writes both KMS key policies for these measurements, and for one pinned policy where PCR16 is given.
+  package func allow(_ measurements: Measurement..., pcr16: String? = nil) throws {
+    let images = measurements.flatMap { ["--pcr0", $0.pcr0, "--pcr1", $0.pcr1, "--pcr2", $0.pcr2] }
     try succeed(
-      devcloud,
-      [
-        "allow", "--state", cloudState, "--pcr0", measurement.pcr0, "--pcr1", measurement.pcr1, "--pcr2",
-        measurement.pcr2,
-      ])
+      devcloud, ["allow", "--state", cloudState] + images + (pcr16.map { ["--pcr16", $0] } ?? []))
   }
 
   /// Starts a worker and waits until it listens at `path(socket)`.

@@ -108,6 +108,14 @@ struct YAMLFields {
     return Array(sequence)
   }
 
+  /// - Throws: ``ClientError`` of kind `usage` naming every key that is not among `known`.
+  func refuseOthers(than known: Set<String>) throws {
+    let others = fields.keys.filter { !known.contains($0) }.sorted()
+    guard let first = others.first else { return }
+    guard others.count > 1 else { throw failure(first, "is not known here") }
+    throw failure(first, "and \(others.dropFirst().map { "`\($0)`" }.joined(separator: ", ")) are not known here")
+  }
+
   /// - Throws: ``ClientError`` of kind `usage` naming a key that this program does not know.
   func finish() throws {
     guard let key = fields.keys.sorted().first else { return }

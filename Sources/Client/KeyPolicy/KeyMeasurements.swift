@@ -45,6 +45,6 @@ package enum KeyMeasurements {
   package static func images(inFile path: String, nowMs: UInt64) throws -> [MeasurementTuple] {
     let bytes = try PrivateFiles.read(path)
     guard path.hasSuffix(".yaml") || path.hasSuffix(".yml") else { return [try image(json: bytes, file: path)] }
-    return try PolicySource.claims(bytes, file: path, nowMs: nowMs).measurements
+    return try PolicySource.read(bytes, file: path, nowMs: nowMs).claims.measurements
   }
 }

@@ -1,33 +1,46 @@
 import SealedCrypto
 import Wire
 
-/// The security officer's policy as a file that people read and review:
-///
-///     version: 3
-///     valid_for_days: 90                 # or not_after: 2027-02-20T00:00:00Z
-///     measurements:
-///       - {name: worker-1.4, pcr0: …, pcr1: …, pcr2: …}    # lower-case hexadecimal, 96 digits each
-///     epoch_key: arn:aws:kms:…:key/…
-///     minimum_epoch: 1
-///     epoch_validity_hours: 168
-///     epoch_grace_hours: 48
-///     submitters:
-///       - {name: alice, key: …, operations: [embed], models: […]}
-///     publishers:
-///       - {name: models-team, key: …, model_key: arn:aws:kms:…:key/…}
-///     recovery_recipients: [age1pq1…]
-///
-/// What stands beside (`formats`, `dtypes`, `maximum_items`, `maximum_input_bytes`, `require_hybrid_tls`,
-/// `fips_endpoint`) has defaults.
+/// The security officer's policy as a file that people read and review; ``PolicyTemplate`` explains every key.
 package enum PolicySource {
   private static let dayMs: UInt64 = 86_400_000
   private static let hourMs: UInt64 = 3_600_000
 
-  /// Reads the file and checks it as strictly as the worker will.
+  private static let keys: Set<String> = [
+    "version", "not_after", "valid_for_days", "measurements", "epoch_key", "minimum_epoch", "epoch_validity_hours",
+    "epoch_grace_hours", "submitters", "publishers", "formats", "dtypes", "maximum_items", "maximum_input_bytes",
+    "recovery_recipients", "require_hybrid_tls", "fips_endpoint",
+  ]
+  /// The keys of each entry of a list.
+  private static let entryKeys: [(list: String, keys: Set<String>)] = [
+    ("measurements", ["name", "pcr0", "pcr1", "pcr2", "pcr8", "note"]),
+    ("submitters", ["name", "key", "operations", "models"]), ("publishers", ["name", "key", "model_key"]),
+  ]
+
+  /// Reads the file and checks it as strictly as the worker will. Unknown keys come before anything else: a rule that
+  /// was misspelt, and so would not hold, must not hide behind another mistake.
   ///
+  /// - Returns: the claims, and the names of measurements that have no `note`.
   /// - Throws: ``ClientError`` of kind `usage` naming file, line and key.
-  package static func claims(_ bytes: [UInt8], file: String, nowMs: UInt64) throws -> PolicyClaims {
+  package static func read(
+    _ bytes: [UInt8], file: String, nowMs: UInt64
+  ) throws -> (claims: PolicyClaims, unexplained: Set<String>) {
     var fields = try YAMLFields(parsing: bytes, file: file)
+    try fields.refuseOthers(than: keys)
+    for (list, keys) in entryKeys {
+      var copy = fields
+      for entry in try copy.mappings(list) { try entry.refuseOthers(than: keys) }
+    }
+    var notes = fields
+    let unexplained = try notes.mappings("measurements").compactMap { entry -> String? in
+      var entry = entry
+      guard try entry.optionalText("note")?.isEmpty ?? true else { return nil }
+      return try entry.optionalText("name")
+    }
+    return (try claims(&fields, file: file, nowMs: nowMs), Set(unexplained))
+  }
+
+  private static func claims(_ fields: inout YAMLFields, file: String, nowMs: UInt64) throws -> PolicyClaims {
     let claims = PolicyClaims(
       version: try fields.unsigned("version"), issuedMs: nowMs, notAfterMs: try notAfter(&fields, nowMs),
       measurements: try fields.mappings("measurements").map(measurement), epochKey: try arn(&fields, "epoch_key"),
@@ -100,6 +113,8 @@ package enum PolicySource {
       guard let value = Hex.decode(text), value.count == 48 else { throw wrong }
       return value
     }
+    // For the file's readers; `policy lint` asks for it.
+    _ = try fields.optionalText("note")
     try fields.finish()
     return MeasurementTuple(name: name, pcr0: pcrs[0], pcr1: pcrs[1], pcr2: pcrs[2], pcr8: pcr8)
   }

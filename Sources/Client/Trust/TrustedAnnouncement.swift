@@ -31,7 +31,13 @@ package struct AnnouncementBook: Sendable {
     }
     var refusal: ClientError?
     for epoch in epochs.suffix(Self.epochsTried).reversed() {
-      let bytes = try store.getSmall(try ObjectKey(StoreLayout.announcement(epoch)))
+      let bytes: [UInt8]
+      do {
+        bytes = try store.getSmall(try ObjectKey(StoreLayout.announcement(epoch)))
+      } catch let error as ObjectStoreError where error.kind == .notFound {
+        // Retired since it was listed.
+        continue
+      }
       do {
         let accepted = try check.accept(bytes, nowMs: nowMs)
         guard accepted.claims.epoch == epoch else {

@@ -12,6 +12,21 @@ package struct TrustedPolicy: Sendable {
   fileprivate init(_ signed: Signed<PolicyClaims>) { self.signed = signed }
 }
 
+/// Where a policy came from, for what is said when it is refused.
+package enum PolicyOrigin: Sendable, Equatable {
+  /// The store: what the host serves.
+  case store
+  /// A file of the person at this keyboard.
+  case file(String)
+
+  fileprivate var name: String {
+    switch self {
+    case .store: "the store's policy"
+    case .file(let path): path
+    }
+  }
+}
+
 /// The policies accepted under one trust profile. Versions only grow: an older one from the store is a rollback.
 package struct PolicyBook: Sendable {
   private let profile: TrustProfile
@@ -34,28 +49,40 @@ package struct PolicyBook: Sendable {
         .notFound, "the store \(store.location) has no policy (\(StoreLayout.policy))",
         remedy: "put the signed policy there", by: .operator_)
     }
-    return try accept(bytes, nowMs: nowMs)
+    return try accept(bytes, from: .store, nowMs: nowMs)
   }
 
   /// Verifies and accepts a policy's bytes.
-  package func accept(_ bytes: [UInt8], nowMs: UInt64) throws -> TrustedPolicy {
-    let signed = try verify(bytes, "the store's policy")
+  package func accept(
+    _ bytes: [UInt8], from origin: PolicyOrigin = .store, nowMs: UInt64
+  ) throws -> TrustedPolicy {
+    let signed = try verify(bytes, origin.name)
     let claims = signed.claims
     // Another process may accept a newer one between the comparison and the write.
     let lock = try PrivateFiles.lockDirectory(directory)
     defer { withExtendedLifetime(lock) {} }
     if let newest = try newest() {
       guard claims.version >= newest.claims.version else {
-        throw ClientError(
-          .rejected,
-          "the store's policy is version \(claims.version), and version \(newest.claims.version) was accepted "
-            + "before: it was rolled back", remedy: "put the current policy back into the store", by: .operator_)
+        let what =
+          "\(origin.name) is version \(claims.version), and version \(newest.claims.version) was accepted before"
+        switch origin {
+        case .store:
+          throw ClientError(
+            .rejected, "\(what): it was rolled back", remedy: "put the current policy back into the store",
+            by: .operator_)
+        case .file:
+          throw ClientError(
+            .rejected, "\(what): an older one is not installed",
+            remedy: "install the newest, or sign this one under a version above \(newest.claims.version)",
+            by: .securityOfficer)
+        }
       }
       guard claims.version > newest.claims.version || signed.digest == newest.digest else {
         throw ClientError(
           .rejected,
-          "there are two policies of version \(claims.version): \(signed.digest.hex.prefix(16))… and "
-            + "\(newest.digest.hex.prefix(16))…", remedy: "find out who signed the second one", by: .securityOfficer)
+          "there are two policies of version \(claims.version): \(signed.digest.hex.prefix(16))… (\(origin.name)) and "
+            + "\(newest.digest.hex.prefix(16))…, accepted before",
+          remedy: "find out who signed the second one, and give every change a new version", by: .securityOfficer)
       }
     }
     guard claims.notAfterMs > nowMs else {
@@ -101,8 +128,8 @@ package struct PolicyBook: Sendable {
       throw ClientError(
         .rejected, "\(place) does not verify under the policy key of profile \(profile.name): \(error)",
         remedy:
-          "put the policy there that the security officer signed; if your policy key is an old one, ask for the new profile",
-        by: .operator_)
+          "use the policy that the security officer signed; if your policy key is an old one, ask for the new profile",
+        by: place == PolicyOrigin.store.name ? .operator_ : .securityOfficer)
     }
   }
 }

@@ -16,25 +16,45 @@ struct JobFollower {
   /// - Parameter verdictOnStandardOutput: false where standard output carries the job's name alone.
   /// - Throws: ``ClientError``, of kind `timedOut` when the wait was long enough.
   func follow(
-    _ job: JobName, timeoutSeconds: Int?, items: UInt64?, verdictOnStandardOutput: Bool = true
+    _ job: JobName, timeoutSeconds: Int?, items: UInt64?, record: LedgerRecord? = nil,
+    verdictOnStandardOutput: Bool = true
   ) throws -> ExitStatus {
     let screen = context.screen
     let deadline = timeoutSeconds.map { Timestamps.nowMs() + UInt64($0) * 1000 }
-    _ = try Watcher(store: store).waitForCommit(
-      job, deadlineMs: deadline, nowMs: Timestamps.nowMs, sleep: { usleep(UInt32($0) * 1000) }
-    ) { statement in
-      screen.line(
-        .object([
-          ("event", .text("host-says")), ("state", .text(statement.state)), ("attempt", .unsigned(statement.attempt)),
-          ("done", .unsigned(statement.done)), ("updated", .unsigned(statement.updatedMs)),
-        ]))
-      screen.stage("the host says", Self.shown(statement, items))
+    try explainingTrouble(of: record) {
+      _ = try Watcher(store: store).waitForCommit(
+        job, deadlineMs: deadline, nowMs: Timestamps.nowMs, sleep: { usleep(UInt32($0) * 1000) }
+      ) { statement in
+        screen.line(
+          .object([
+            ("event", .text("host-says")), ("state", .text(statement.state)), ("attempt", .unsigned(statement.attempt)),
+            ("done", .unsigned(statement.done)), ("updated", .unsigned(statement.updatedMs)),
+          ]))
+        screen.stage("the host says", Self.shown(statement, items))
+      }
     }
     let receipt = try ResultsFetcher(home: context.home, profile: profile, store: store)
       .examine(job, identities: [], nowMs: Timestamps.nowMs(), downloading: false)
     let report = ReceiptReport(screen: screen, profile: profile)
     report.lineAlone(receipt)
     return try report.outcome(receipt, onStandardOutput: verdictOnStandardOutput)
+  }
+
+  /// Runs a wait; where it ends without a receipt, says what became of the key that the job was sealed to.
+  private func explainingTrouble(of record: LedgerRecord?, _ wait: () throws -> Void) throws {
+    do {
+      try wait()
+    } catch let error as ClientError where error.kind == .timedOut || error.kind == .jobFailed {
+      guard let record, let (reason, remedy) = try? trouble(of: record) else { throw error }
+      throw ClientError(error.kind, "\(error.reason); \(reason)", remedy: remedy)
+    }
+  }
+
+  /// Why no worker opens a job any more, and what to do; nil while nothing speaks against it.
+  func trouble(of record: LedgerRecord) throws -> (reason: String, remedy: String)? {
+    let policy = try TrustStore(home: context.home).policies(profile).newest()?.claims
+    let epoch = SealedEpoch(of: record)
+    return try epoch.trouble(in: store, policy: policy, nowMs: Timestamps.nowMs()).map(epoch.explanation)
   }
 
   /// `running, attempt 1, 20 of 60 items`.

@@ -46,15 +46,21 @@ struct StatusCommand: ParsableCommand {
     let screen = context.screen
     let profile = try context.profile()
     let (job, entry) = try JobArgument.resolve(self.job, Ledger(home: context.home))
-    let watcher = Watcher(store: try context.store())
+    let store = try context.store()
+    let watcher = Watcher(store: store)
     let statement = try watcher.hostStatement(job)
     let commit = try watcher.commit(job)
+    let record = commit == nil ? entry?.record : nil
+    let trouble = try record.flatMap {
+      try JobFollower(context: context, profile: profile, store: store).trouble(of: $0)
+    }
     screen.line(
       .object([
         ("job", .text(job.hex)), ("evidence_class", .text(profile.evidenceClass.rawValue)),
         ("uploaded", .optional(entry?.uploadedMs)), ("host_says", .optional(statement?.state)),
         ("attempt", .optional(statement?.attempt)), ("done", .optional(statement?.done)),
         ("items", .optional(entry?.record.inputItems)), ("receipt", .bool(commit != nil)),
+        ("trouble", .optional(trouble?.reason)),
       ]))
     screen.out("job            \(job.hex)")
     if let record = entry?.record {
@@ -69,6 +75,7 @@ struct StatusCommand: ParsableCommand {
     screen.out("the host says  \(statement.map { JobFollower.shown($0, entry?.record.inputItems) } ?? "nothing")")
     screen.out(
       "receipt        \(commit == nil ? "none yet" : "there: `ephemeral receipts verify \(job.hex.prefix(12))`")")
+    if let (reason, remedy) = trouble { screen.out("trouble        \(reason); \(remedy)") }
   }
 }
 
@@ -132,7 +139,7 @@ struct WatchCommand: ParsableCommand {
     let profile = try context.profile()
     let (job, entry) = try JobArgument.resolve(self.job, Ledger(home: context.home))
     let status = try JobFollower(context: context, profile: profile, store: try context.store())
-      .follow(job, timeoutSeconds: timeout, items: entry?.record.inputItems)
+      .follow(job, timeoutSeconds: timeout, items: entry?.record.inputItems, record: entry?.record)
     if status != .done { throw ExitCode(status.rawValue) }
   }
 }

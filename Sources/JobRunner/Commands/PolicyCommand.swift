@@ -9,7 +9,8 @@ struct PolicyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policy", abstract: "The policy: who and what is allowed, signed offline.",
     subcommands: [
-      Keygen.self, Sign.self, Install.self, Show.self, KeyPolicyLintCommand.self, KeyPolicyGenerateCommand.self,
+      Keygen.self, Initial.self, Lint.self, Diff.self, Sign.self, Install.self, Show.self, KeyPolicyLintCommand.self,
+      KeyPolicyGenerateCommand.self,
     ])
 
   struct Keygen: ParsableCommand {
@@ -45,38 +46,40 @@ struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Check a policy file and sign it.",
       discussion: """
-        Example of a policy file:
-          version: 3
-          valid_for_days: 90
-          measurements:
-            - {name: worker-1.4, pcr0: "…", pcr1: "…", pcr2: "…"}
-          epoch_key: arn:aws:kms:eu-west-1:111122223333:key/…
-          epoch_validity_hours: 168
-          submitters:
-            - {name: alice, key: "…", operations: [embed], models: ["…"]}
-          publishers:
-            - {name: models-team, key: "…", model_key: "arn:aws:kms:…:key/…"}
-
-        The version must grow with every change: clients and workers refuse an older one, and a second one of the same
-        version.
+        `ephemeral policy init` writes a file with every key explained. The version must grow with every change: clients
+        and workers refuse an older one, and a second one of the same version. With --previous that is checked here, and
+        what `policy lint` finds is shown; an error of it is not signed.
 
         Example:
-          ephemeral policy sign policy.yaml --key policy.key --output policy.cose
+          ephemeral policy sign policy.yaml --key policy.key --previous policy-3.cose --output policy.cose
         """)
     @Argument(help: "The policy file.")
     var file: String
     @Option(help: ArgumentHelp("The policy key.", valueName: "file"))
     var key: String
+    @Option(
+      help: ArgumentHelp("The signed policy that this one follows; it must be under the same key.", valueName: "file"))
+    var previous: String?
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write the signed policy.", valueName: "file"))
     var output: String = "policy.cose"
     @Flag(help: "One JSON object a line on standard output.")
     var json = false
 
     func run() throws {
-      let claims = try PolicySource.claims(try PrivateFiles.read(file), file: file, nowMs: Timestamps.nowMs())
-      let signed = try Signed<PolicyClaims>.sign(claims, with: try KeyRing.read(key))
+      let screen = Screen(json: json)
+      let now = Timestamps.nowMs()
+      let (claims, unexplained) = try PolicySource.read(try PrivateFiles.read(file), file: file, nowMs: now)
+      let key = try KeyRing.read(key)
+      let before = try previous.map { try PolicyFile($0) { key.verifyingKey } }
+      let findings = PolicyLint.findings(claims, unexplained: unexplained, previous: before?.claims, nowMs: now)
+      PolicyCommand.report(findings, on: screen, asNotes: true)
+      if let fatal = findings.first(where: { $0.weight == .error }) {
+        throw ClientError(
+          .rejected, "\(file) is not signed: \(fatal.place): \(fatal.text)", remedy: "mend it", by: .securityOfficer)
+      }
+      let signed = try Signed<PolicyClaims>.sign(claims, with: key)
       try PrivateFiles.write(signed.bytes, to: output, mode: PrivateFiles.publicMode)
-      PolicyReport(screen: Screen(json: json)).show(signed)
+      PolicyReport(screen: screen).show(signed)
     }
   }
 
@@ -98,7 +101,7 @@ struct PolicyCommand: ParsableCommand {
       let profile = try context.profile()
       let store = try context.store()
       let policy = try TrustStore(home: context.home).policies(profile)
-        .accept(try PrivateFiles.read(file), nowMs: Timestamps.nowMs())
+        .accept(try PrivateFiles.read(file), from: .file(file), nowMs: Timestamps.nowMs())
       _ = try store.put(try ObjectKey(StoreLayout.policy), policy.signed.bytes, .always)
       PolicyReport(screen: context.screen).show(policy.signed)
       context.screen.stage("installed", "\(store.location)/\(StoreLayout.policy)")
@@ -137,71 +140,5 @@ struct PolicyCommand: ParsableCommand {
       }
       PolicyReport(screen: context.screen).show(signed)
     }
-  }
-}
-
-/// A policy on the screen.
-private struct PolicyReport {
-  let screen: Screen
-
-  func show(_ signed: Signed<PolicyClaims>) {
-    let claims = signed.claims
-    screen.line(
-      .object([
-        ("version", .unsigned(claims.version)), ("digest", .text(signed.digest.hex)),
-        ("signer", .text(Hex.encode(signed.signer.bytes))), ("issued", .text(Timestamps.text(claims.issuedMs))),
-        ("not_after", .text(Timestamps.text(claims.notAfterMs))), ("epoch_key", .text(claims.epochKey)),
-        ("minimum_epoch", .unsigned(claims.minimumEpoch)),
-        (
-          "measurements",
-          .array(claims.measurements.map { .object([("name", .text($0.name)), ("pcr0", .text(Hex.encode($0.pcr0)))]) })
-        ),
-        (
-          "submitters",
-          .array(
-            claims.submitters.map {
-              .object([
-                ("name", .text($0.name)), ("key", .text(Hex.encode($0.key.bytes))),
-                ("models", .array($0.models.map { .text($0.hex) })),
-              ])
-            })
-        ),
-        (
-          "publishers",
-          .array(
-            claims.publishers.map {
-              .object([
-                ("name", .text($0.name)), ("key", .text(Hex.encode($0.key.bytes))), ("model_key", .text($0.modelKey)),
-              ])
-            })
-        ),
-      ]))
-    screen.out(
-      "version      \(claims.version), \(Timestamps.text(claims.issuedMs)) to \(Timestamps.text(claims.notAfterMs))")
-    screen.out("digest       \(signed.digest.hex)")
-    screen.out("signed by    \(Hex.encode(signed.signer.bytes))")
-    for image in claims.measurements {
-      screen.out("image        \(Shown.printable(image.name)), PCR0 \(Hex.encode(image.pcr0.prefix(12)))…")
-    }
-    screen.out("epoch key    \(claims.epochKey)")
-    screen.out(
-      "epochs       from \(claims.minimumEpoch), valid \(claims.epochValidityMs / 3_600_000) h, opened \(claims.epochGraceMs / 3_600_000) h longer"
-    )
-    for submitter in claims.submitters {
-      screen.out(
-        "submitter    \(Shown.printable(submitter.name)), key \(Hex.encode(submitter.key.bytes.prefix(8)))…: \(submitter.operations.joined(separator: ", ")) with \(Shown.count(UInt64(submitter.models.count), "model"))"
-      )
-    }
-    for publisher in claims.publishers {
-      screen.out(
-        "publisher    \(Shown.printable(publisher.name)), key \(Hex.encode(publisher.key.bytes.prefix(8)))…, \(publisher.modelKey)"
-      )
-    }
-    for recipient in claims.recoveryRecipients {
-      screen.out("recovery     \((try? HybridRecipient(publicKey: recipient))?.description ?? "unusable recipient")")
-    }
-    screen.out(
-      "KMS          \(claims.requireHybridTLS ? "hybrid key exchange required" : "any TLS 1.3 key exchange")\(claims.useFIPSEndpoint ? ", FIPS endpoint" : "")"
-    )
   }
 }

@@ -34,6 +34,7 @@ final class Daemon: Sendable {
   private let settings: Settings
   private let states: StateWriter
   private let credentialKeeper: CredentialKeeper
+  private let watch: WorkerWatch
 
   /// Opens store, database and sockets; starts nothing yet.
   init(_ settings: Settings, credentials: DefaultCredentials, log: Logger) throws {
@@ -54,6 +55,7 @@ final class Daemon: Sendable {
       client: client, store: store, relay: relay.endpoint, policyKey: settings.policyKey, credentials: credentials,
       onPolicy: { relay.follow($0) }, log: log)
     credentialKeeper = CredentialKeeper(source: credentials, supervisor: supervisor, log: log)
+    watch = WorkerWatch(supervisor)
     let executor = ExecutorLoop(
       queue: queue, store: store, supervisor: supervisor, client: client, clock: clock, states: states, log: log)
     self.executor = executor
@@ -62,8 +64,9 @@ final class Daemon: Sendable {
       queue: queue, inbox: inbox, schedules: schedules ?? [], clock: clock, states: states,
       interval: settings.pollSeconds, log: log, onWork: { executor.wake() })
     desk = OperatorDesk(
-      queue: queue, store: store, inbox: inbox, executor: executor, schedules: schedules ?? [], clock: clock,
-      states: states, about: "daemon \(Version.text), store \(store.location), worker \(settings.worker)")
+      queue: queue, inbox: inbox, executor: executor, schedules: schedules ?? [], clock: clock,
+      states: states, epochs: EpochDesk(supervisor: supervisor),
+      about: "daemon \(Version.text), store \(store.location), worker \(settings.worker)")
   }
 
   /// Runs until `waitForEnd` returns, then gives back what is under way and ends.
@@ -80,11 +83,13 @@ final class Daemon: Sendable {
     intake.start()
     executor.start()
     credentialKeeper.start()
+    watch.start()
     log.info("daemon is ready", metadata: ["store": "\(store.location)", "worker": "\(settings.worker)"])
     waitForEnd()
     log.info("daemon is stopping; what is under way is given back and costs no attempt")
     server.stop()
     credentialKeeper.stop(within: 1)
+    watch.stop(within: 2)
     intake.stop(within: 10)
     executor.stop(within: 20)
     states.stop(within: 5)

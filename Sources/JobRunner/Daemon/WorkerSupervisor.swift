@@ -12,41 +12,41 @@ struct WorkerNotReady: Error, CustomStringConvertible {
 
 /// Keeps one worker supplied: policy, relay, credentials, epochs.
 ///
-/// The worker forgets everything when it restarts, and then has another boot key. So before a job its status is asked;
-/// when the key, the policy in the store, the credentials or the list of epochs changed, what is missing is handed over.
-/// Nothing here is trusted by the worker: it verifies the policy and opens seeds only through KMS.
+/// The worker forgets everything when it restarts, and then has another boot key. So its status is asked, before each
+/// job and every few seconds; when the key, the policy in the store, the credentials or the list of epochs changed, what
+/// is missing is handed over. A job that runs meanwhile goes on under the policy that it began with. Nothing here is
+/// trusted by the worker: it verifies the policy and opens seeds only through KMS.
 final class WorkerSupervisor: @unchecked Sendable {
   /// What the worker was configured with.
   private struct Given: Equatable {
     let boot: VerifyingKey
-    let policy: [UInt8]
+    let policy: HeldPolicy
     let accessKeyID: String
     let sessionToken: String?
   }
 
-  private let client: WorkerClient
-  private let store: any ObjectStore
+  let client: WorkerClient
   private let relay: Endpoint
-  private let policyKey: VerifyingKey?
   private let credentials: any CredentialSource
   /// Told each policy in force, before the worker is configured with it.
   private let onPolicy: @Sendable (PolicyClaims) -> Void
-  private let log: Logger
-  /// Held over a whole look, so that two never hand over at once. The executor's thread alone asks.
+  let log: Logger
+  /// Held over a whole look, so that two never hand over at once.
   private let lock = NSLock()
   /// Guarded by `lock`, like all below.
+  private var policies: PolicyKeeper
   private var given: Given?
   /// Of the worker's last status.
   private var facts: WorkerFacts?
   private var readyAt: ContinuousClock.Instant?
-  /// Epochs that the worker refused or need not be asked to take, and since when: a key policy may be mended.
-  private var refusals: [UInt64: ContinuousClock.Instant] = [:]
-  private var renewalFailedAt: ContinuousClock.Instant?
-  private static let refusalAge = Duration.seconds(600)
-  private static let renewalPause = Duration.seconds(60)
+  private var complaint = Complaint()
+  var renewalFailedAt: ContinuousClock.Instant?
+  let shelf: EpochShelf
+  /// Epochs that the worker refused or need not be asked to take, and why.
+  var refusals: [UInt64: EpochRefusal] = [:]
 
   /// - Parameters:
-  ///   - policyKey: lets the host see that the policy has ended, before it costs jobs their attempts.
+  ///   - policyKey: lets the host see what the worker would refuse, before it costs jobs their attempts.
   ///   - credentials: asked at each look; they must be good for the minutes in which a job asks KMS.
   ///   - onPolicy: told each policy that verifies under `policyKey`.
   init(
@@ -54,12 +54,12 @@ final class WorkerSupervisor: @unchecked Sendable {
     credentials: any CredentialSource, onPolicy: @escaping @Sendable (PolicyClaims) -> Void, log: Logger
   ) {
     self.client = client
-    self.store = store
     self.relay = relay
-    self.policyKey = policyKey
     self.credentials = credentials
     self.onPolicy = onPolicy
     self.log = log
+    policies = PolicyKeeper(store: store, policyKey: policyKey)
+    shelf = EpochShelf(store: store)
   }
 
   /// Brings the worker to where it can run a job; cheap when nothing changed.
@@ -67,26 +67,94 @@ final class WorkerSupervisor: @unchecked Sendable {
   /// - Parameter maximumAge: a look that found it ready so short a time ago is enough.
   /// - Throws: ``WorkerNotReady`` when the worker refuses what it is given, otherwise what store or channel throw.
   func makeReady(maximumAge: Duration = .zero) throws {
+    try alone {
+      if let readyAt, ContinuousClock.now - readyAt < maximumAge { return }
+      readyAt = nil
+      let (status, policy) = try supply()
+      let stored = try settleEpochs(known: Set(status.epochs), under: policy)
+      try renewAnnouncement(stored, boot: status.key, under: policy)
+      readyAt = ContinuousClock.now
+    }
+  }
+
+  /// The next ``makeReady(maximumAge:)`` looks again: after a lost connection or a failed exchange.
+  func forget() { alone { readyAt = nil } }
+
+  /// Runs `body` while no other look is under way.
+  func alone<Result>(_ body: () throws -> Result) rethrows -> Result {
     lock.lock()
     defer { lock.unlock() }
-    if let readyAt, ContinuousClock.now - readyAt < maximumAge { return }
-    readyAt = nil
-    var status = try currentStatus()
-    let policy = try policyBytes()
-    let claims = try claimsInForce(of: policy)
-    if let claims { onPolicy(claims) }
+    return try body()
+  }
+
+  /// What the worker says of itself. Unverified on purpose: the host needs no proof of its own worker, it only wants to
+  /// know what to hand over.
+  func currentStatus() throws -> StatusClaims { try status().signed.claims }
+
+  private func status() throws -> Unattested<StatusClaims> {
+    let reply = try client.perform(.status(nonce: []))
+    guard let bytes = reply.statement else { throw WorkerNotReady(description: "the worker gave no status") }
+    let status = try UnverifiedStatement<StatusClaims>(bytes).signedByItsOwnKey()
+    facts = WorkerFacts(document: status.document)
+    return status
+  }
+
+  /// Why the worker did not do what it was asked for: its advice in an operator's words, or `otherwise`.
+  func reason(_ reply: WorkerReply, under policy: PolicyClaims?, otherwise: String) -> String {
+    guard let advice = reply.advice else { return otherwise }
+    return advice.text(key: policy?.epochKey, accessKeyID: given?.accessKeyID, facts: facts)
+  }
+
+  /// The policy that was handed over last.
+  var policyInForce: PolicyClaims? { given?.policy.claims }
+
+  static var nowMs: UInt64 { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
+}
+
+// MARK: Policy and credentials
+
+extension WorkerSupervisor {
+  /// Hands over what changed.
+  ///
+  /// - Returns: the worker's status afterwards, and the policy that it works under; nil claims where the host cannot read
+  ///   it.
+  func supply() throws -> (status: StatusClaims, policy: PolicyClaims?) {
+    let status = try status()
+    let claims = status.signed.claims
+    let policy = try policies.look(atMs: Self.nowMs)
+    if let claims = policy.claims { onPolicy(claims) }
     let credentials = try credentials.credentials()
-    let wanted = Given(
-      boot: status.key, policy: policy, accessKeyID: credentials.accessKeyID, sessionToken: credentials.sessionToken)
-    if given != wanted || status.policyDigest == nil {
-      if given?.boot != wanted.boot || given?.policy != wanted.policy { refusals = [:] }
-      given = nil
-      try configure(policy, credentials)
-      given = wanted
-      status = try currentStatus()
+    func wanted(_ policy: HeldPolicy) -> Given {
+      Given(
+        boot: claims.key, policy: policy, accessKeyID: credentials.accessKeyID, sessionToken: credentials.sessionToken)
     }
-    try loadEpochs(known: Set(status.epochs), under: claims)
-    readyAt = ContinuousClock.now
+    let image = ReportedImage(document: status.document)
+    if let image, let allowed = policy.claims, !image.isListed(in: allowed) {
+      // Its jobs would end with receipts that every client refuses, and a receipt ends a job.
+      throw WorkerNotReady(
+        description: "the worker's image (PCR0 \(image.shortName)) is not listed in policy version \(allowed.version): "
+          + "run a listed one, or have the security officer list it")
+    }
+    if given == wanted(policy), claims.policyDigest != nil {
+      note(policies.refusal)
+      return (claims, policy.claims)
+    }
+    if given?.boot != claims.key || given?.policy != policy { refusals = [:] }
+    if try configure(policy, credentials) {
+      given = wanted(policy)
+      note(policies.refusal)
+      return (try currentStatus(), policy.claims)
+    }
+    let reason = Self.refusal(of: policy, by: claims, image)
+    // A worker that has a policy in force goes on under it, with fresh credentials where its bytes are still at hand.
+    guard claims.policyDigest != nil else {
+      given = nil
+      throw WorkerNotReady(description: reason)
+    }
+    note(reason)
+    guard let last = given, last.boot == claims.key else { return (claims, nil) }
+    if last != wanted(last.policy), try configure(last.policy, credentials) { given = wanted(last.policy) }
+    return (claims, last.policy.claims)
   }
 
   /// Hands renewed credentials to a worker that is configured, also while it runs a job: the worker's running job takes
@@ -94,192 +162,65 @@ final class WorkerSupervisor: @unchecked Sendable {
   ///
   /// - Throws: what the credentials' source or the channel throw, ``WorkerNotReady``; the next look starts over then.
   func renewCredentials() throws {
-    lock.lock()
-    defer { lock.unlock() }
-    guard let old = given else { return }
-    let credentials = try credentials.credentials()
-    let renewed = Given(
-      boot: old.boot, policy: old.policy, accessKeyID: credentials.accessKeyID, sessionToken: credentials.sessionToken)
-    guard renewed != old else { return }
-    given = nil
-    try configure(old.policy, credentials)
-    given = renewed
-  }
-
-  /// The next ``makeReady(maximumAge:)`` looks again: after a lost connection or a failed exchange.
-  func forget() {
-    lock.lock()
-    defer { lock.unlock() }
-    readyAt = nil
-  }
-
-  private func currentStatus() throws -> StatusClaims {
-    let reply = try client.perform(.status(nonce: []))
-    guard let bytes = reply.statement else { throw WorkerNotReady(description: "the worker gave no status") }
-    // Unverified on purpose: the host needs no proof of its own worker, it only wants to know what to hand over.
-    let status = try UnverifiedStatement<StatusClaims>(bytes).signedByItsOwnKey()
-    facts = WorkerFacts(document: status.document)
-    return status.signed.claims
-  }
-
-  /// Why the worker did not do what it was asked for: its advice in an operator's words, or `otherwise`.
-  private func reason(_ reply: WorkerReply, under policy: PolicyClaims?, otherwise: String) -> String {
-    guard let advice = reply.advice else { return otherwise }
-    return advice.text(key: policy?.epochKey, accessKeyID: given?.accessKeyID, facts: facts)
-  }
-
-  private func policyBytes() throws -> [UInt8] {
-    do {
-      return try store.getSmall(try ObjectKey(StoreLayout.policy))
-    } catch let error as ObjectStoreError where error.kind == .notFound {
-      throw WorkerNotReady(
-        description: "the store has no \(StoreLayout.policy): the security officer signs one and puts it there "
-          + "(ephemeral policy sign)")
+    try alone {
+      guard let old = given else { return }
+      let credentials = try credentials.credentials()
+      let renewed = Given(
+        boot: old.boot, policy: old.policy, accessKeyID: credentials.accessKeyID,
+        sessionToken: credentials.sessionToken)
+      guard renewed != old else { return }
+      given = nil
+      guard try configure(old.policy, credentials) else {
+        throw WorkerNotReady(description: "the worker refuses the policy that it was configured with")
+      }
+      given = renewed
     }
   }
 
-  /// What the policy says, where the host has its key and it verifies; the worker judges it in any case.
-  ///
-  /// - Throws: ``WorkerNotReady`` for one that has ended: every job would only cost its attempts.
-  private func claimsInForce(of policy: [UInt8]) throws -> PolicyClaims? {
-    guard let policyKey,
-      let claims = try? UnverifiedStatement<PolicyClaims>(policy).verified(by: policyKey).claims
-    else { return nil }
-    guard claims.notAfterMs > nowMs else {
-      throw WorkerNotReady(
-        description: "the policy in the store has ended: the security officer signs a new one (ephemeral policy sign)")
+  /// Why a worker refuses a policy that the host itself would take, as far as its status tells.
+  private static func refusal(of policy: HeldPolicy, by status: StatusClaims, _ image: ReportedImage?) -> String {
+    guard let claims = policy.claims else {
+      return "the worker refuses the policy of the store: it is expired, older than one it has seen, or not signed by "
+        + "the key in the worker's image; ask the security officer (with --policy-key the daemon says which)"
     }
-    return claims
+    let offered = "version \(claims.version) of the policy"
+    if image?.isPinned ?? false {
+      return "the worker's image is made to hold one policy for each boot, and has version \(status.policyVersion): "
+        + "restart the worker to have it take \(offered)"
+    }
+    if status.policyVersion > claims.version {
+      return "the worker has version \(status.policyVersion) in force and refuses \(offered): put the newer one back"
+    }
+    if status.policyDigest != nil, status.policyVersion == claims.version {
+      return "the worker has another policy of the same version \(claims.version) in force: the security officer gives "
+        + "every change a new version"
+    }
+    return "the worker refuses \(offered): another policy key is in its image than the daemon's --policy-key, or its "
+      + "clock is past the policy's end"
   }
 
-  private var nowMs: UInt64 { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
-
-  private func configure(_ policy: [UInt8], _ credentials: AWSCredentials) throws {
+  private func configure(_ policy: HeldPolicy, _ credentials: AWSCredentials) throws -> Bool {
     let reply = try credentials.secret.withUnsafeBytes { secret in
       try client.perform(
         .configure(
           WorkerConfiguration(
-            policy: policy, relay: relay, accessKeyID: credentials.accessKeyID, secretAccessKey: Array(secret),
+            policy: policy.bytes, relay: relay, accessKeyID: credentials.accessKeyID, secretAccessKey: Array(secret),
             sessionToken: credentials.sessionToken)))
     }
-    guard reply.code == .ok else {
-      throw WorkerNotReady(
-        description: "the worker refuses the policy of the store: it is expired, older than one it has seen, or not "
-          + "signed by the key in the worker's image; ask the security officer")
-    }
-    log.info("worker configured", metadata: ["worker": "\(client.endpoint)"])
-  }
-
-  private func loadEpochs(known: Set<UInt64>, under policy: PolicyClaims?) throws {
-    let minimum = policy?.minimumEpoch ?? 0
-    let stored = try storedEpochs().filter { $0 >= minimum }
-    for epoch in stored.suffix(Limits.epochs) where !known.contains(epoch) && !isRefused(epoch) {
-      guard let announcement = try announcement(of: epoch), !hasEnded(announcement, under: policy) else {
-        // Nobody has sealed to it, or nobody may any more: it costs no call to KMS, and is not looked up each time.
-        refusals[epoch] = ContinuousClock.now
-        continue
-      }
-      let seed = try store.getSmall(try ObjectKey(StoreLayout.seed(epoch)))
-      let reply = try client.perform(.loadEpoch(seed: seed, announcement: announcement))
-      switch reply.code {
-      case .ok:
-        refusals[epoch] = nil
-        log.info("epoch loaded", metadata: ["epoch": "\(epoch)"])
-      case .retry:
-        let reason = reason(reply, under: policy, otherwise: "the worker could not ask KMS")
-        throw WorkerNotReady(description: "epoch \(epoch) is not open: \(reason)")
-      case .refused, .failed:
-        if refusals.updateValue(ContinuousClock.now, forKey: epoch) == nil {
-          let reason = reason(
-            reply, under: policy, otherwise: "it has ended, or its seed or announcement is not what the policy asks for"
-          )
-          log.warning("the worker refuses an epoch: \(reason)", metadata: ["epoch": "\(epoch)"])
-        }
-      }
-    }
-    let last = stored.last ?? 0
-    try renewAnnouncement(stored, next: max(last == .max ? last : last + 1, minimum), under: policy)
-  }
-
-  /// Whether an epoch is past its end and the grace: the worker would have KMS open its seed only to refuse it.
-  private func hasEnded(_ announcement: [UInt8], under policy: PolicyClaims?) -> Bool {
-    guard let policy,
-      let claims = try? UnverifiedStatement<AnnouncementClaims>(announcement).signedByItsOwnKey().signed.claims
-    else { return false }
-    let (end, overflow) = claims.notAfterMs.addingReportingOverflow(policy.epochGraceMs)
-    return !overflow && end < nowMs
-  }
-
-  private func isRefused(_ epoch: UInt64) -> Bool {
-    guard let refusedAt = refusals[epoch] else { return false }
-    return ContinuousClock.now - refusedAt < WorkerSupervisor.refusalAge
-  }
-
-  /// Makes the next epoch when clients have none to seal to, and already in the last quarter of the newest one's time: a
-  /// long job lets nobody look here for hours.
-  private func renewAnnouncement(_ stored: [UInt64], next: UInt64, under policy: PolicyClaims?) throws {
-    let now = nowMs
-    guard let current = try newestAnnouncement(stored), current.notAfterMs > now else {
-      return try createEpoch(next, under: policy)
-    }
-    let validity = current.notAfterMs - min(current.notBeforeMs, current.notAfterMs)
-    if current.notAfterMs - now > validity / 4 { return }
-    if let renewalFailedAt, ContinuousClock.now - renewalFailedAt < WorkerSupervisor.renewalPause { return }
-    do {
-      try createEpoch(next, under: policy)
-    } catch {
-      // Clients can still seal and jobs can run: this one waits.
-      renewalFailedAt = ContinuousClock.now
-      log.warning("the newest epoch ends soon and has no successor: \(error)", metadata: ["epoch": "\(current.epoch)"])
-    }
-  }
-
-  /// Numbers of the epochs whose seed is stored, in order.
-  private func storedEpochs() throws -> [UInt64] {
-    var epochs: Set<UInt64> = []
-    try store.forEach(prefix: StoreLayout.epochs) { info in
-      let parts = info.key.text.split(separator: "/")
-      if parts.count == 3, let number = UInt64(parts[1]), parts[2] == "seed.age" { epochs.insert(number) }
+    switch reply.code {
+    case .ok:
+      log.info(
+        "worker configured",
+        metadata: ["worker": "\(client.endpoint)", "policy": "\(policy.claims.map { "\($0.version)" } ?? "unread")"])
       return true
-    }
-    return epochs.sorted()
-  }
-
-  /// The announcement of the newest epoch that the worker can open.
-  private func newestAnnouncement(_ stored: [UInt64]) throws -> AnnouncementClaims? {
-    for epoch in stored.reversed() where refusals[epoch] == nil {
-      guard let bytes = try announcement(of: epoch),
-        let claims = try? UnverifiedStatement<AnnouncementClaims>(bytes).signedByItsOwnKey().signed.claims
-      else { continue }
-      return claims
-    }
-    return nil
-  }
-
-  /// Nil for a seed whose announcement was never stored: nobody has sealed to it.
-  private func announcement(of epoch: UInt64) throws -> [UInt8]? {
-    do {
-      return try store.getSmall(try ObjectKey(StoreLayout.announcement(epoch)))
-    } catch let error as ObjectStoreError where error.kind == .notFound {
-      return nil
+    case .retry: throw WorkerNotReady(description: "the worker's security module does not answer")
+    case .refused, .failed: return false
     }
   }
 
-  private func createEpoch(_ number: UInt64, under policy: PolicyClaims?) throws {
-    let reply = try client.perform(.createEpoch(number))
-    guard reply.code == .ok, let seed = reply.seed, let announcement = reply.statement else {
-      let reason = reason(
-        reply, under: policy,
-        otherwise: reply.code == .retry
-          ? "the worker has no policy in force, or its security module does not answer"
-          : "the policy does not permit the epoch, or the worker holds too many")
-      throw WorkerNotReady(description: "no epoch \(number) could be made: \(reason)")
-    }
-    // The seed first: an announcement without it would be a key that nobody can ever open.
-    guard try store.put(try ObjectKey(StoreLayout.seed(number)), seed, .ifAbsent) == .written else {
-      throw WorkerNotReady(description: "epoch \(number) was made by another daemon at the same time; trying again")
-    }
-    _ = try store.put(try ObjectKey(StoreLayout.announcement(number)), announcement, .ifAbsent)
-    log.info("epoch made and announced", metadata: ["epoch": "\(number)"])
+  /// A policy that does not take over is said once, while jobs go on under the last good one.
+  private func note(_ reason: String?) {
+    guard let reason else { return complaint.clear() }
+    if complaint.isDue(reason) { log.warning("the last good policy stays in force: \(reason)") }
   }
 }

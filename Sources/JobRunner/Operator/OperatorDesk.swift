@@ -1,18 +1,16 @@
 import Foundation
-import ObjectStore
 import Queue
-import SealedCrypto
 import Wire
 
 /// What the daemon answers to its operators.
 struct OperatorDesk: Sendable {
   let queue: any QueueStore
-  let store: any ObjectStore
   let inbox: StoreInbox
   let executor: ExecutorLoop
   let schedules: [ScheduleDefinition]
   let clock: any QueueClock
   let states: StateWriter
+  let epochs: EpochDesk
   /// The answer to a ping.
   let about: String
 
@@ -35,7 +33,11 @@ struct OperatorDesk: Sendable {
       case .scheduleShow: return try withSchedule(request, runs)
       case .scheduleNext: return try withSchedule(request) { next(of: $0, count: request.limit ?? 5, at: now) }
       case .scheduleRun: return try withSchedule(request) { try run($0, at: now) }
-      case .epochs: return try epochs()
+      case .epochs: return try epochs.list()
+      case .epochRotate: return try epochs.rotate()
+      case .epochRetire:
+        guard let number = request.epoch else { return .refused("name the epoch") }
+        return try epochs.retire(number, deletingSeed: request.deleteSeed ?? false)
       }
     } catch let error as QueueError {
       switch error {
@@ -44,23 +46,6 @@ struct OperatorDesk: Sendable {
       default: throw error
       }
     }
-  }
-
-  private func epochs() throws -> OperatorReply {
-    var rows: [OperatorRow] = []
-    try store.forEach(prefix: StoreLayout.epochs) { info in
-      if info.key.text.hasSuffix("/announcement.cose"),
-        let claims = try? UnverifiedStatement<AnnouncementClaims>(try store.getSmall(info.key))
-          .signedByItsOwnKey().signed.claims
-      {
-        rows.append([
-          "epoch": .number(Int64(clamping: claims.epoch)), "from_ms": .number(Int64(clamping: claims.notBeforeMs)),
-          "until_ms": .number(Int64(clamping: claims.notAfterMs)), "kms_key": .text(claims.kmsKey),
-        ])
-      }
-      return true
-    }
-    return .table("epochs", ["epoch", "from_ms", "until_ms", "kms_key"], rows)
   }
 }
 

@@ -15,6 +15,8 @@ struct OperatorRequest: Codable, Sendable {
     case scheduleRun = "schedule-run"
     case scheduleShow = "schedule-show"
     case epochs
+    case epochRotate = "epoch-rotate"
+    case epochRetire = "epoch-retire"
   }
 
   var verb: Verb
@@ -28,6 +30,10 @@ struct OperatorRequest: Codable, Sendable {
   var state: String?
   /// At most so many rows.
   var limit: Int?
+  /// An epoch's number.
+  var epoch: UInt64?
+  /// For retiring: the sealed seed too.
+  var deleteSeed: Bool?
 }
 
 /// One value of an answer, in JSON's own types.

@@ -65,15 +65,3 @@ struct QueueCommand: ParsableCommand {
     func run() throws { try daemon.ask(OperatorRequest(verb: .drain)) }
   }
 }
-
-/// `ephemeral epochs`: the sealing keys that clients see.
-struct EpochsCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "epochs", abstract: "The announced sealing keys (for the host's operator).", subcommands: [List.self])
-
-  struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Epochs in the store, with their validity.")
-    @OptionGroup var daemon: OperatorOptions
-    func run() throws { try daemon.ask(OperatorRequest(verb: .epochs)) }
-  }
-}

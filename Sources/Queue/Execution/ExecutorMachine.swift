@@ -112,6 +112,10 @@ package struct ExecutorMachine: Sendable {
   private let lease: Lease
   private var state = State.new
   private var isCancelRequested: Bool
+  /// The worker has asked for the bundle.
+  private var hasPulledBundle = false
+  /// The worker has said, by its first word of progress, that the bundle opened and its manifest verified.
+  private var hasOpenedBundle = false
   /// Items that the worker says are done: for the operator's eyes.
   package private(set) var itemsDone: UInt64 = 0
 
@@ -175,19 +179,31 @@ package struct ExecutorMachine: Sendable {
   /// One request of the worker. What the protocol does not allow here ends the attempt, not the daemon.
   private mutating func serve(_ request: JobRequest) -> ExecutorAction {
     switch request {
-    case .pull(let stream): return .sendPiece(stream)
+    case .pull(let stream):
+      if stream == .bundle { hasPulledBundle = true }
+      return .sendPiece(stream)
     case .write(let file, let bytes): return .appendResult(file, bytes, cancel: isCancelRequested)
     case .progress(let done):
+      hasOpenedBundle = true
       itemsDone = done
       return .acknowledge(cancel: isCancelRequested)
     // A worker that is told of a cancel stops and says no more than this; that the job is cancelled is the host's word.
-    case .end(.retry, nil): return end(isCancelRequested ? .cancel : .retryLater(Fault(.workerRetry)))
+    case .end(.retry, nil): return end(isCancelRequested ? .cancel : .retryLater(undecided))
     case .end(.retry, .some): return end(.retryLater(Fault(.workerProtocol, detail: "a receipt with the code retry")))
     case .end(_, nil): return end(.retryLater(Fault(.workerProtocol, detail: "an end without a receipt")))
     case .end(_, let receipt?):
       state = .storing
       return .storeResults(receipt: receipt)
     }
+  }
+
+  /// What an end by `retry` was. The worker says no more than that; where it stopped, the host has seen itself.
+  private var undecided: Fault {
+    guard hasPulledBundle, !hasOpenedBundle else { return Fault(.workerRetry) }
+    return Fault(
+      .bundleUnopened,
+      detail: "no sealing key that the worker holds opens the bundle: its epoch is ended, retired, revoked or not "
+        + "loaded (ephemeral epochs list); if it does not come back, the submitter must submit again")
   }
 
   /// While the last action is recorded, the fence itself decides.

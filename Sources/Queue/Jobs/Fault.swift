@@ -2,6 +2,8 @@
 package enum FaultClass: String, CaseIterable, Sendable {
   /// The worker answered with the outward code `retry`.
   case workerRetry = "worker_retry"
+  /// The worker answered with `retry` and has never said that the bundle opened: no epoch that it holds fits.
+  case bundleUnopened = "bundle_unopened"
   /// The connection to the worker broke, or it fell silent, during the job.
   case workerLost = "worker_lost"
   /// No connection to a worker came about; the job was not touched.
@@ -25,13 +27,13 @@ package enum FaultClass: String, CaseIterable, Sendable {
   package var isStrike: Bool {
     switch self {
     case .workerLost, .workerProtocol, .bundleMissing, .deadlineExceeded, .leaseExpired: true
-    case .workerRetry, .workerUnavailable, .storeUnavailable, .daemonLost: false
+    case .workerRetry, .bundleUnopened, .workerUnavailable, .storeUnavailable, .daemonLost: false
     }
   }
 
   /// Whether it becomes a strike after ``RetryPolicy/patience`` faults. The worker says `retry` while KMS is down or an
   /// epoch is not loaded, which passes, but also for a bundle that no epoch will ever open.
-  package var isStrikeInTheEnd: Bool { self == .workerRetry }
+  package var isStrikeInTheEnd: Bool { self == .workerRetry || self == .bundleUnopened }
 }
 
 /// A fault with the host's own words about it, for the operator. Words of a worker or of a bundle have no place here.
