@@ -10,6 +10,7 @@ import Wire
 struct PolicyReviewTests {
   private static let dayMs: UInt64 = 86_400_000
   private static let submitter = try? SigningKey.generate().verifyingKey
+  private static let publisher = try? SigningKey.generate().verifyingKey
   private static let recipient = try? HybridIdentity.generate().recipient.publicKey
 
   private static func image(_ name: String, _ byte: UInt8) -> MeasurementTuple {
@@ -28,7 +29,7 @@ struct PolicyReviewTests {
         PolicySubmitter(name: "a", key: key, operations: ["embed"], models: [BundleDigest.of([1])])
       ],
       publishers: [
-        PolicyPublisher(name: "p", key: try SigningKey.generate().verifyingKey, modelKey: TestEnclave.modelKey)
+        PolicyPublisher(name: "p", key: try #require(Self.publisher), modelKey: TestEnclave.modelKey)
       ],
       formats: ["safetensors"], dtypes: ["F32"], maximumItems: 1000, maximumInputBytes: 1 << 20,
       recoveryRecipients: [try #require(Self.recipient)], requireHybridTLS: true, useFIPSEndpoint: false)
