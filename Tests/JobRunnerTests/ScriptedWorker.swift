@@ -30,7 +30,7 @@ final class ScriptedWorker: Sendable {
 
   init() throws {
     endpoint = .unix(NSTemporaryDirectory() + "worker-\(UInt32.random(in: 0 ... .max)).sock")
-    document = Array(try Data(contentsOf: Checkout.root.appending(path: "Tests/Vectors/attestation/accepted.cose")))
+    document = try Self.document()
     listener = try Listener(endpoint)
     key = try SigningKey.generate()
     Thread.detachNewThread { [self] in
@@ -44,6 +44,10 @@ final class ScriptedWorker: Sendable {
   }
 
   func stop() { listener.close() }
+
+  static func document() throws -> [UInt8] {
+    Array(try Data(contentsOf: Checkout.root.appending(path: "Tests/Vectors/attestation/accepted.cose")))
+  }
 
   private func answer(_ activity: Activity) throws -> WorkerReply? {
     let state = state.withLock { $0 }

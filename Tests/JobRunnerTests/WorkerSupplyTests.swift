@@ -61,9 +61,18 @@ final class Supply: Sendable {
     func note(_ policy: PolicyClaims) { policies.withLock { $0.append(policy) } }
   }
 
+  /// What the scripted worker's document reports: a worker that the policy does not list is given no job.
+  private static func image() throws -> MeasurementTuple {
+    let registers = try WorkerFacts(document: ScriptedWorker.document()).measurements.map { register in
+      try #require(Hex.decode(register.value))
+    }
+    return MeasurementTuple(name: "scripted", pcr0: registers[0], pcr1: registers[1], pcr2: registers[2], pcr8: nil)
+  }
+
   static func policy(fips: Bool, key: String = epochKey) throws -> PolicyClaims {
     PolicyClaims(
-      version: 1, issuedMs: 1, notAfterMs: 4_000_000_000_000, measurements: [], epochKey: key, minimumEpoch: 1,
+      version: 1, issuedMs: 1, notAfterMs: 4_000_000_000_000, measurements: [try image()], epochKey: key,
+      minimumEpoch: 1,
       epochValidityMs: 86_400_000, epochGraceMs: 0, submitters: [], publishers: [], formats: [], dtypes: [],
       maximumItems: 1, maximumInputBytes: 1, recoveryRecipients: [], requireHybridTLS: true, useFIPSEndpoint: fips)
   }
