@@ -10,7 +10,9 @@ import Wire
 @Suite("the operator's epochs")
 struct EpochDeskTests {
   private func states(_ supply: Supply) throws -> [String] {
-    try EpochDesk(supervisor: supply.supervisor).list().rows?.compactMap { $0["state"] } ?? []
+    try EpochDesk(supervisor: supply.supervisor).list().table?.rows.compactMap { row in
+      if case .text(let state) = row["state"] { state } else { nil }
+    } ?? []
   }
 
   @Test("rotating overlaps, retiring the newest makes a successor first, and a number is never used twice")
@@ -28,7 +30,9 @@ struct EpochDeskTests {
     let stored = try supply.supervisor.shelf.all()
     #expect(stored.map(\.hasSeed) == [true, false, true])
     #expect(stored.map { $0.announced != nil } == [false, false, true])
-    #expect(try EpochDesk(supervisor: supply.supervisor).list().rows?.first?["image"]?.hasSuffix("(scripted)") == true)
+    let image = try EpochDesk(supervisor: supply.supervisor).list().table?.rows.first?["image"]
+    guard case .text(let name) = image else { return #expect(Bool(false), "no image") }
+    #expect(name.hasSuffix("(scripted)"))
   }
 
   @Test("the newest is not retired where no successor can be made: clients would have nothing to seal to")
