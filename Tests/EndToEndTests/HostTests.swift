@@ -151,7 +151,7 @@ extension EndToEnd {
           #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) != nil, "\(command): \(line)")
         }
       }
-      for (path, mode) in [("host", 0o700), ("daemon.sock", 0o600), ("relay.sock", 0o600)] {
+      for (path, mode) in [("host", 0o700), ("daemon.sock", 0o600), ("host.relay", 0o600)] {
         let attributes = try FileManager.default.attributesOfItem(atPath: office.theatre.path(path))
         #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == mode, "\(path)")
       }
