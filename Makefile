@@ -7,8 +7,10 @@ SHELL := /bin/bash
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
 STORE ?= dir
 DOCS ?= jobs/sample
+SECONDS ?= 60
+TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools image emulator check-infra lint golden clean
+.PHONY: help deps model build demo demo-attack test test-tools image emulator check-infra lint fuzz golden clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,8 +53,11 @@ check-infra: ## What can be checked of infra/ without Terraform and without AWS
 lint: ## Formatting, strictly
 	@swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
+fuzz: ## libFuzzer on every decoder of a peer's bytes; SECONDS=60 each, TARGET=one of them
+	@scripts/fuzz.sh "$(SECONDS)" "$(TARGET)"
+
 golden: ## The reference data of Tests/Vectors again, from the Python originals (downloads gigabytes)
 	@scripts/golden/run.sh
 
 clean: ## Build products and demo state; the cache of downloads stays
-	@rm -rf .build .build-static .demo
+	@rm -rf .build .build-static .build-fuzz .demo

@@ -16,6 +16,13 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
+/// What decodes a peer's bytes.
+let fuzzed: [Target.Dependency] =
+  [
+    "Wire", "SealedCrypto", "Inference", "EnclaveWorker", "Attestation", "ObjectStore", "Client",
+    "EnclaveImage", "TestSupport",
+  ] + crypto
+
 let package = Package(
   name: "EphemeralML",
   products: [
@@ -118,12 +125,41 @@ let package = Package(
       dependencies: ["JobRunner", "Queue", "ObjectStore", "SealedCrypto", "Wire", "TestSupport", logging] + crypto),
     .testTarget(
       name: "HostileHostTests",
-      dependencies: ["Client", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
+      dependencies: [
+        "Client", "JobRunner", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport", logging,
+      ] + crypto),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"]),
     .testTarget(
       name: "KeyPolicyTests",
       dependencies: ["Client", "JobRunner", "DevCloud", "SealedCrypto", "Wire", "TestSupport", arguments] + crypto),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"]),
+    .testTarget(
+      name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzzers", exclude: ["CFuzzer", "Driver"]),
   ],
   swiftLanguageModes: [.v6]
 )
+
+// `make fuzz` alone names libFuzzer's archive: then the same targets are built with its probes and the address
+// sanitizer, into one more program. Without that the fuzzers' program is no part of the package.
+if let runtime = Context.environment["FUZZER_RUNTIME"] {
+  let probes: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer,address"])]
+  // A program cannot be part of another: of the worker everything but its entry is taken.
+  let worker = package.targets.first { $0.name == "EnclaveWorker" }
+  package.targets.removeAll { $0.type == .test || $0.name == "EnclaveWorker" }
+  package.targets.append(
+    .target(name: "EnclaveWorker", dependencies: worker?.dependencies ?? [], exclude: ["main.swift"]))
+  let probed = [
+    "Wire", "SealedCrypto", "Inference", "EnclaveWorker", "Attestation", "ObjectStore", "Client", "EnclaveImage",
+  ]
+  for target in package.targets where probed.contains(target.name) { target.swiftSettings = probes }
+  package.products = []
+  package.targets.removeAll { $0.name == "JobRunner" || $0.name == "DevCloud" }
+  package.targets += [
+    .target(name: "CFuzzer", path: "Tests/Fuzzers/CFuzzer"),
+    .executableTarget(
+      name: "fuzz", dependencies: fuzzed + ["CFuzzer"], path: "Tests/Fuzzers",
+      exclude: ["CFuzzer", "CorpusTests.swift"],
+      swiftSettings: probes,
+      linkerSettings: [.unsafeFlags(["-sanitize=address", runtime]), .linkedLibrary("stdc++")]),
+  ]
+}

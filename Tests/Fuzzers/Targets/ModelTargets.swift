@@ -1,0 +1,140 @@
+import Inference
+
+extension FuzzTarget {
+  static let json = FuzzTarget("json", seeds: { JSONSeeds.all }) { bytes in
+    let limits = JSONLimits(bytes: 1 << 16, depth: 16, values: 10_000)
+    let value = try JSONValue(parsing: bytes, limits: limits)
+    try hold(String(validating: bytes, as: UTF8.self) != nil, "JSON is UTF-8")
+    if case .number(let text) = value { try hold(value.double != nil || text.count > 3, "a short number is a number") }
+    // One pair of brackets more is as good, or over a limit.
+    let wrapped = Array("[".utf8) + bytes + Array("]".utf8)
+    if let again = try? JSONValue(parsing: wrapped, limits: limits) {
+      try hold(again == .array([value]), "a value reads the same inside an array")
+    }
+  }
+
+  static let safetensors = FuzzTarget("safetensors", seeds: { SafetensorsSeeds.all }) { bytes in
+    let header = try SafetensorsHeader(parsing: bytes, fileSize: bytes.count)
+    var end = 0
+    for tensor in header.tensors {
+      let (product, overflow) = tensor.shape.reduce((tensor.type.size, false)) { size, next in
+        let (product, overflow) = size.0.multipliedReportingOverflow(by: next)
+        return (product, overflow || size.1)
+      }
+      try hold(!overflow && product == tensor.byteCount, "a tensor is as large as its shape says")
+      try hold(tensor.offset == end && tensor.byteCount >= 0, "tensors follow one another")
+      end += tensor.byteCount
+      try hold(header[tensor.name] == tensor, "a tensor is found by its name")
+    }
+    try hold(header.dataStart + end == bytes.count, "tensors end where the file does")
+  }
+
+  /// `tokenizer.json`, an empty byte, and a text for it.
+  static let tokenizerJSON = FuzzTarget("tokenizer-json", longestBytes: 8192, seeds: { TokenizerSeeds.json }) { bytes in
+    var input = Scissors(bytes)
+    try tokenize(["tokenizer.json": input.part()], text: input.all())
+  }
+
+  /// `vocab.txt`, `tokenizer_config.json` and a text, each ended by an empty byte.
+  static let vocabulary = FuzzTarget("vocabulary", longestBytes: 8192, seeds: { TokenizerSeeds.vocabulary }) { bytes in
+    var input = Scissors(bytes)
+    let files = ["vocab.txt": input.part(), "tokenizer_config.json": input.part()]
+    try tokenize(files.filter { !$0.value.isEmpty }, text: input.all())
+  }
+
+  /// Any text under a vocabulary that is fine.
+  static let text = FuzzTarget("text", seeds: { TokenizerSeeds.texts }) { bytes in
+    try tokenize(["tokenizer.json": TokenizerSeeds.plainJSON], text: bytes)
+  }
+
+  /// The five settings of a model folder, each ended by an empty byte.
+  static let modelConfig = FuzzTarget("model-config", longestBytes: 8192, seeds: { ModelSeeds.configs }) { bytes in
+    var input = Scissors(bytes)
+    let names = [
+      "config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "tokenizer_config.json",
+    ]
+    let files = Dictionary(uniqueKeysWithValues: names.map { ($0, input.part()) }).filter { !$0.value.isEmpty }
+    let config = try ModelConfig(files: ModelFiles(files))
+    try hold(config.headWidth * config.heads == config.hiddenSize, "heads share the width evenly")
+    try hold((3...config.positions).contains(config.maximumTokens), "an input has as many tokens as positions at most")
+  }
+
+  private static func tokenize(_ files: [String: [UInt8]], text: [UInt8]) throws {
+    let files = ModelFiles(files.merging(["config.json": TokenizerSeeds.config]) { given, _ in given })
+    let tokenizer = try WordPieceTokenizer(files: files)
+    let tokens = tokenizer.tokenize(String(decoding: text, as: UTF8.self))
+    try hold((2...tokenizer.maximumTokens).contains(tokens.ids.count), "an input is no longer than the model reads")
+    try hold(tokens.ids.allSatisfy { (0..<tokenizer.idLimit).contains(Int($0)) }, "each id has a row")
+  }
+}
+
+private enum JSONSeeds {
+  static let all = [
+    "null", "[1,-2.5e+3,0]", #"{"a":{"b":[true,false]},"é":"\u00e9\ud83d\ude00\n\\"}"#, "\"\"", "[[[[[[]]]]]]", "1e400",
+    #"{"custom_id":"1","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":"x"}}"#,
+  ].map { Array($0.utf8) }
+}
+
+private enum SafetensorsSeeds {
+  static let all = [
+    file(#"{"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8),
+    file(#"{"__metadata__":{"format":"pt"},"a":{"dtype":"I8","shape":[],"data_offsets":[0,1]}}"#, 1),
+    file(
+      #"{"b":{"dtype":"F16","shape":[2,1],"data_offsets":[4,8]},"a":{"dtype":"BF16","shape":[1,2],"data_offsets":[0,4]}}"#,
+      8
+    ), file("{}", 0),
+  ]
+
+  private static func file(_ header: String, _ count: Int) -> [UInt8] {
+    let text = Array(header.utf8)
+    return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
+      + [UInt8](repeating: 0, count: count)
+  }
+}
+
+enum TokenizerSeeds {
+  static let config = Array(
+    (#"{"model_type":"bert","hidden_size":32,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":64,"#
+      + #""vocab_size":1000000,"max_position_embeddings":24}"#).utf8)
+
+  static let plainJSON = Array(
+    (#"{"added_tokens":[{"id":2,"content":"[CLS]","special":true},{"id":3,"content":"[SEP]","special":true}],"#
+      + #""normalizer":{"type":"BertNormalizer","strip_accents":null,"lowercase":true},"#
+      + #""pre_tokenizer":{"type":"BertPreTokenizer"},"#
+      + #""post_processor":{"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]},"model":{"type":"WordPiece","#
+      + ###""unk_token":"[UNK]","vocab":{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"a":5,"b":6,"##b":8,"un":10,"##able":11,"###
+      + #""é":12,".":13}}}"#).utf8)
+
+  private static let template = Array(
+    (#"{"normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":false,"#
+      + #""lowercase":false},"pre_tokenizer":{"type":"BertPreTokenizer"},"post_processor":{"type":"TemplateProcessing","#
+      + #""single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},"#
+      + #"{"SpecialToken":{"id":"[SEP]","type_id":0}}]},"model":{"type":"WordPiece","unk_token":"[UNK]","#
+      + #""continuing_subword_prefix":"@","max_input_chars_per_word":7,"#
+      + #""vocab":{"[UNK]":1,"[CLS]":2,"[SEP]":3,"a":5,"@a":6}}}"#).utf8)
+
+  static let texts = ["unable ab.", "É e\u{301}\u{323} 漢字 [SEP]\u{0}\t", "a\u{300}\u{301}\u{302}b", ""].map {
+    Array($0.utf8)
+  }
+
+  static let json: [[UInt8]] = [plainJSON, template].flatMap { file in texts.map { text in file + [0] + text } }
+
+  static let vocabulary: [[UInt8]] = [
+    Array("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n".utf8) + [0] + Array(#"{"do_lower_case":true}"#.utf8) + [0]
+      + texts[0],
+    Array("[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\n漢\r\n".utf8) + [0, 0] + texts[1],
+  ]
+}
+
+private enum ModelSeeds {
+  static let configs: [[UInt8]] = [
+    TokenizerSeeds.config,
+    [
+      TokenizerSeeds.config,
+      Array(
+        #"[{"type":"a.Transformer","path":""},{"type":"a.Pooling","path":"1_Pooling"},{"type":"a.Normalize"}]"#.utf8),
+      Array(#"{"word_embedding_dimension":32,"pooling_mode_mean_tokens":true}"#.utf8),
+      Array(#"{"max_seq_length":20,"do_lower_case":false}"#.utf8), Array(#"{"model_max_length":512}"#.utf8),
+    ].flatMap { $0 + [0] },
+  ]
+}
