@@ -1,7 +1,7 @@
 import CPlatform
 import Glibc
 
-/// A connected stream socket with a deadline on every wait, carrying length-prefixed frames.
+/// A connected stream socket with a deadline on every wait and on every frame, carrying length-prefixed frames.
 ///
 /// A frame is a 32-bit big-endian length, then that many bytes of deterministic CBOR. Lengths over
 /// ``Limits/frameBytes`` are refused before anything is allocated. A channel belongs to one thread at a time; only
@@ -11,6 +11,9 @@ package final class Channel: @unchecked Sendable {
   private let peer: String
   /// Longest wait for a peer that moves nothing, in milliseconds.
   package let stallMilliseconds: Int32
+
+  /// When what is under way must be done, by the monotonic clock in milliseconds.
+  private var deadline: Int64?
 
   /// Takes ownership of a connected descriptor.
   package init(descriptor: Int32, peer: String, stallMilliseconds: Int32 = 60_000) {
@@ -65,6 +68,22 @@ package final class Channel: @unchecked Sendable {
   /// Ends both directions; a thread that waits on this channel wakes with ``WireError/connectionLost(_:)``.
   package func close() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+  /// Ends every wait of `body` by a time from now, however often a byte dribbles in before it.
+  ///
+  /// - Throws: ``WireError/timedOut(_:)`` then; what `body` throws.
+  package func within<Result>(milliseconds: Int32, _ body: () throws -> Result) throws -> Result {
+    let outer = deadline
+    deadline = min(outer ?? .max, Self.now + Int64(milliseconds))
+    defer { deadline = outer }
+    return try body()
+  }
+
+  private static var now: Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
   /// Reads one to `count` bytes; empty at the peer's orderly end.
   package func read(upTo count: Int) throws -> [UInt8] {
     guard count > 0 else { return [] }
@@ -98,25 +117,25 @@ package final class Channel: @unchecked Sendable {
     }
   }
 
-  /// Sends one frame.
+  /// Sends one frame; all of it is taken within ``stallMilliseconds``.
   package func send(_ item: CBOR) throws {
     let body = item.encoded()
     guard body.count <= Limits.frameBytes else { throw WireError.tooLarge("frame to send", limit: Limits.frameBytes) }
     let length = UInt32(body.count)
-    try write((0..<4).map { UInt8(truncatingIfNeeded: length >> UInt32(24 - 8 * $0)) } + body)
+    try within(milliseconds: stallMilliseconds) {
+      try write((0..<4).map { UInt8(truncatingIfNeeded: length >> UInt32(24 - 8 * $0)) } + body)
+    }
   }
 
-  /// Receives one frame; nil when the peer closed between frames.
+  /// Receives one frame; nil when the peer closed between frames. Once it has begun, all of it comes within
+  /// ``stallMilliseconds``: a byte a minute would hold a thread for a year.
   package func receive() throws -> CBOR? {
-    var head: [UInt8] = []
-    while head.count < 4 {
-      let piece = try read(upTo: 4 - head.count)
-      if piece.isEmpty {
-        if head.isEmpty { return nil }
-        throw WireError.truncated("frame length from \(peer)")
-      }
-      head += piece
-    }
+    let first = try read(upTo: 4)
+    return first.isEmpty ? nil : try within(milliseconds: stallMilliseconds) { try frame(beginning: first) }
+  }
+
+  private func frame(beginning first: [UInt8]) throws -> CBOR {
+    let head = try first + readExactly(4 - first.count, "frame length from \(peer)")
     let length = head.reduce(0) { $0 << 8 | Int($1) }
     guard length > 0, length <= Limits.frameBytes else { throw WireError.tooLarge("frame", limit: Limits.frameBytes) }
     return try CBORDecoder.decode(try readExactly(length, "frame from \(peer)"))
@@ -125,9 +144,14 @@ package final class Channel: @unchecked Sendable {
   private func wait(for events: Int16) throws {
     var poller = pollfd(fd: descriptor, events: events, revents: 0)
     while true {
-      let ready = poll(&poller, 1, stallMilliseconds)
+      let left = deadline.map { Int32(clamping: $0 - Self.now) } ?? .max
+      guard left > 0 else { throw WireError.timedOut("\(peer) is too slow") }
+      let ready = poll(&poller, 1, min(left, stallMilliseconds))
       if ready > 0 { return }
-      if ready == 0 { throw WireError.timedOut("\(peer) moved nothing for \(stallMilliseconds) ms") }
+      if ready == 0, left > stallMilliseconds {
+        throw WireError.timedOut("\(peer) moved nothing for \(stallMilliseconds) ms")
+      }
+      if ready == 0 { continue }
       if errno != EINTR { throw lost("waiting") }
     }
   }

@@ -69,6 +69,34 @@ struct ChannelTests {
     }
   }
 
+  @Test func aFrameThatDribblesIsAFaultWithinTheDeadline() throws {
+    let (left, right) = try Channel.pair(stallMilliseconds: 300)
+    let dribbler = Thread {
+      try? left.write([0, 0, 0x40, 0])
+      // Never silent for the deadline, and whole in nearly an hour.
+      while (try? left.write([0])) != nil { Thread.sleep(forTimeInterval: 0.02) }
+    }
+    dribbler.start()
+    do {
+      _ = try right.receive()
+      Issue.record("waited for a frame that never ends")
+    } catch WireError.timedOut {}
+    right.close()
+  }
+
+  @Test func aFrameThatIsReadByteByByteIsAFaultWithinTheDeadline() throws {
+    let (left, right) = try Channel.pair(stallMilliseconds: 300)
+    let reader = Thread {
+      while let piece = try? right.read(upTo: 1), !piece.isEmpty { Thread.sleep(forTimeInterval: 0.02) }
+    }
+    reader.start()
+    do {
+      for _ in 0..<64 { try left.send(.bytes([UInt8](repeating: 0, count: Limits.smallObjectBytes))) }
+      Issue.record("sent to a peer that hardly reads")
+    } catch WireError.timedOut {}
+    left.close()
+  }
+
   @Test func aPeerThatReadsNothingIsAFaultWithinTheDeadline() throws {
     let (left, right) = try Channel.pair(stallMilliseconds: 50)
     do {

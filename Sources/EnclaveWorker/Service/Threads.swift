@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 import Wire
 
 /// Threads by the system's own call: the enclave has no Foundation.
@@ -29,24 +28,6 @@ enum Thread {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
-}
-
-/// A number of places, taken and given back.
-final class Places: Sendable {
-  private let free: Mutex<Int>
-
-  init(count: Int) { free = Mutex(count) }
-
-  /// False when none is left.
-  func take() -> Bool {
-    free.withLock { free in
-      guard free > 0 else { return false }
-      free -= 1
-      return true
-    }
-  }
-
-  func give() { free.withLock { $0 += 1 } }
 }
 
 /// Lets this thread rest.

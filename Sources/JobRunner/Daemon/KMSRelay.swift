@@ -57,6 +57,9 @@ final class KMSRelay: Sendable {
   private let log: Logger
   /// A KMS exchange moves a few kilobytes: whoever is silent for so long is gone.
   private static let stallMilliseconds: Int32 = 30_000
+  private let places = Places(count: KMSRelay.connections)
+  /// Exchanges at once, each by two threads; a worker has one under way, or a few.
+  static let connections = 64
   /// Longest wait for one of KMS's addresses.
   private static let connectSeconds = 5
 
@@ -97,7 +100,12 @@ final class KMSRelay: Sendable {
       while true {
         do {
           guard let inner = try listener.accept(stallMilliseconds: Self.stallMilliseconds) else { return }
-          Thread.detachNewThread { [self] in serve(inner) }
+          // One over the limit is closed by being let go; the worker asks again.
+          guard places.take() else { continue }
+          Thread.detachNewThread { [self] in
+            serve(inner)
+            places.give()
+          }
         } catch {
           // The system is short of something: without a relay the worker could open no key, so it stays.
           log.error("relay: \(error)")

@@ -7,6 +7,11 @@ final class OperatorServer: Sendable {
   private let listener: Listener
   private let log: Logger
   private let answer: @Sendable (OperatorRequest) throws -> OperatorReply
+  private let places = Places(count: OperatorServer.connections)
+  /// Operators served at once, each by a thread.
+  static let connections = 32
+  /// An operator who asks has asked by then: whoever sends his line byte by byte keeps his place no longer.
+  private static let requestMilliseconds: Int32 = 10_000
 
   init(
     listenOn endpoint: Endpoint, log: Logger, answer: @escaping @Sendable (OperatorRequest) throws -> OperatorReply
@@ -21,8 +26,16 @@ final class OperatorServer: Sendable {
     Thread.detachNewThread { [self] in
       while true {
         do {
-          guard let channel = try listener.accept(stallMilliseconds: 10_000) else { return }
-          Thread.detachNewThread { [self] in serve(channel) }
+          guard let channel = try listener.accept(stallMilliseconds: Self.requestMilliseconds) else { return }
+          guard places.take() else {
+            // A few bytes into an empty socket: they do not keep this thread waiting.
+            try? OperatorLine.send(OperatorReply.refused(Self.busy), to: channel)
+            continue
+          }
+          Thread.detachNewThread { [self] in
+            serve(channel)
+            places.give()
+          }
         } catch {
           log.error("operator's socket: \(error)")
           Thread.sleep(forTimeInterval: 1)
@@ -31,13 +44,18 @@ final class OperatorServer: Sendable {
     }
   }
 
+  private static let busy = "the daemon answers \(connections) other commands; ask again when they have ended"
+
   /// Stops listening and removes the socket.
   func stop() { listener.close() }
 
   private func serve(_ channel: Channel) {
     defer { channel.close() }
     do {
-      guard let request = try OperatorLine.receive(OperatorRequest.self, from: channel, limit: 64 << 10) else { return }
+      let received = try channel.within(milliseconds: Self.requestMilliseconds) {
+        try OperatorLine.receive(OperatorRequest.self, from: channel, limit: 64 << 10)
+      }
+      guard let request = received else { return }
       let reply: OperatorReply
       do { reply = try answer(request) } catch { reply = .refused("\(error)") }
       try OperatorLine.send(reply, to: channel)
