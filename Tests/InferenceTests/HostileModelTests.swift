@@ -134,6 +134,7 @@ struct HostileModelTests {
       (#""a":5"#, #""a":4294967301"#, "an id that is not from 0"), (#""a":5"#, #""":5"#, "is empty or stands twice"),
       (#""a":5"#, #""a":900000"#, "ids beyond"),
       (#""id":2,"#, #""id":2,"lstrip":true,"#, "`added_tokens.lstrip` is true"),
+      (#""content":"[CLS]""#, #""content":"\#(String(repeating: "a", count: 257))""#, "is longer than 256 bytes"),
       (#""id":2,"#, #""id":99,"#, "ids beyond"), (#""content":"[CLS]""#, #""content":"""#, "is empty"),
     ])
   func tokenizer(part: String, replacement: String, expected: String) {
@@ -141,6 +142,23 @@ struct HostileModelTests {
     model.tokenizer = model.tokenizer.replacing(part, with: replacement)
     let reason = Self.reason { try WordPieceTokenizer(files: model.files) }
     #expect(reason.contains(expected) && reason.hasPrefix("tokenizer.json: "), "\(reason)")
+  }
+
+  @Test("nine hundred long tokens that nearly match everywhere cost a text no more than reading it")
+  func nearMisses() throws {
+    var model = TinyModel()
+    let added = (0..<900).map { number in
+      let content = String(repeating: "a", count: 200 - number % 50) + "\(number)"
+      return #"{"id":4,"content":"\#(content)"}"#
+    }
+    model.tokenizer = model.tokenizer.replacing(
+      #""added_tokens":["#, with: #""added_tokens":[\#(added.joined(separator: ",")),"#)
+    let tokenizer = try WordPieceTokenizer(files: model.files)
+    // With a comparison for each token at each place this would be 10¹¹ steps.
+    let tokens = tokenizer.tokenize(String(repeating: "a", count: 1 << 20))
+    #expect(tokens.ids == [2, 1, 3] && !tokens.truncated)
+    let found = tokenizer.tokenize("b" + String(repeating: "a", count: 200) + "50c")
+    #expect(found.ids == [2, 6, 4, 7, 3])
   }
 
   @Test("inputs that are not the model's own are refused before the tables are read")

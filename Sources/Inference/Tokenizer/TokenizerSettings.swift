@@ -6,6 +6,9 @@ struct TokenizerSettings {
   /// Tokens of one vocabulary.
   static let tokenLimit = 1_000_000
 
+  /// Bytes of a token that is taken from the raw text: at each place of a text so many may have to be compared.
+  static let addedBytes = 256
+
   /// A token that is taken from the raw text before anything is normalized, `[CLS]` for one.
   struct Added {
     let utf8: [UInt8]
@@ -102,6 +105,9 @@ struct TokenizerSettings {
       let content = try token.string("content")
       let id = Int32(try token.integer("id", in: 0...Self.tokenLimit - 1))
       guard !content.isEmpty else { throw token.failure("content", "is empty") }
+      guard content.utf8.count <= Self.addedBytes else {
+        throw token.failure("content", "is longer than \(Self.addedBytes) bytes")
+      }
       added.append(Added(utf8: Array(content.utf8), id: id))
     }
   }
@@ -131,6 +137,9 @@ struct TokenizerSettings {
       let said = settings?.object["\(name)_token"]
       let content = said?.string ?? said?.object?["content"]?.string ?? token
       ids[name] = try id(of: content, Self.vocabularyFile)
+      guard !content.isEmpty, content.utf8.count <= Self.addedBytes else {
+        throw ModelError(ModelConfig.tokenizerSettingsFile, "`\(name)_token` has not 1 to \(Self.addedBytes) bytes")
+      }
       added.append(Added(utf8: Array(content.utf8), id: ids[name] ?? 0))
     }
     (unknown, first, last) = (ids["unk"] ?? 0, ids["cls"] ?? 0, ids["sep"] ?? 0)

@@ -21,7 +21,8 @@ package struct WordPieceTokenizer: Sendable {
   package let idLimit: Int
 
   private let vocabulary: WordPieceVocabulary
-  private let added: [TokenizerSettings.Added]
+  /// Tokens that are taken from the raw text.
+  private let added: WordPieceVocabulary
   private let normalizer: BertNormalizerOptions
   private let longestWord: Int
   private let (unknown, first, last): (Int32, Int32, Int32)
@@ -36,6 +37,11 @@ package struct WordPieceTokenizer: Sendable {
     let settings = try TokenizerSettings(files: files)
     do {
       vocabulary = try WordPieceVocabulary(tokens: settings.tokens, continuationPrefix: settings.continuationPrefix)
+      // `vocab.txt` may give one token two roles.
+      var seen: Set<[UInt8]> = []
+      added = try WordPieceVocabulary(
+        tokens: settings.added.filter { seen.insert($0.utf8).inserted }.map { ($0.utf8, $0.id) }, continuationPrefix: []
+      )
     } catch {
       throw ModelError(TokenizerSettings.source(files), error.text)
     }
@@ -45,7 +51,6 @@ package struct WordPieceTokenizer: Sendable {
       throw ModelError(TokenizerSettings.source(files), "has ids beyond config.json's `vocab_size`")
     }
     maximumTokens = config.maximumTokens
-    added = settings.added.sorted { $0.utf8.count > $1.utf8.count }
     (normalizer, longestWord) = (settings.normalizer, settings.longestWord)
     (unknown, first, last) = (settings.unknown, settings.first, settings.last)
   }
@@ -63,14 +68,13 @@ package struct WordPieceTokenizer: Sendable {
 
   /// Parts the raw text at added tokens, leftmost and longest first, and normalizes what lies between.
   private func read(_ text: UnsafeBufferPointer<UInt8>, into words: inout BertNormalizer<PieceSink>) {
-    let openings = Set(added.compactMap(\.utf8.first))
     var piece = 0
     var place = 0
     while place < text.count, !words.sink.isFull {
-      if openings.contains(text[place]), let token = added.first(where: { text[place...].starts(with: $0.utf8) }) {
+      if let token = added.longest(beginning: text[place...]) {
         words.read(UTF8Scalars(bytes: UnsafeBufferPointer(rebasing: text[piece..<place])))
         words.sink.token(token.id)
-        place += token.utf8.count
+        place += token.count
         piece = place
       } else {
         place += 1

@@ -13,6 +13,8 @@ struct WordPieceVocabulary: Sendable {
   private var edgeTargets: [UInt32]
   private var tokenAtNode: [Int32] = [-1]
   private let mask: Int
+  /// Drawn anew for each vocabulary: with a known one, a file could make all its edges meet in one place of the table.
+  private let multiplier = UInt64.random(in: .min ... .max) | 1
   private var continuation: UInt32?
 
   /// Throws when the vocabulary is too large, or names one token twice.
@@ -46,6 +48,18 @@ struct WordPieceVocabulary: Sendable {
     return id < 0 ? nil : id
   }
 
+  /// The longest token with which `text` begins, and its bytes.
+  func longest(beginning text: some Sequence<UInt8>) -> (id: Int32, count: Int)? {
+    var (node, count): (UInt32, Int) = (0, 0)
+    var found: (id: Int32, count: Int)?
+    for byte in text {
+      guard let next = child(node, byte) else { return found }
+      (node, count) = (next, count + 1)
+      if tokenAtNode[Int(node)] >= 0 { found = (tokenAtNode[Int(node)], count) }
+    }
+    return found
+  }
+
   /// Appends the word's pieces, longest first from the left; false, with nothing appended, when some rest has none.
   func appendPieces(of word: [UInt8], to ids: inout [Int32]) -> Bool {
     let before = ids.count
@@ -73,7 +87,7 @@ struct WordPieceVocabulary: Sendable {
   }
 
   private func slot(_ key: UInt32) -> Int {
-    var slot = Int(truncatingIfNeeded: (UInt64(key) &* 0x9e37_79b9_7f4a_7c15) >> 32) & mask
+    var slot = Int(truncatingIfNeeded: (UInt64(key) &* multiplier) >> 32) & mask
     while edgeKeys[slot] != .max && edgeKeys[slot] != key { slot = (slot + 1) & mask }
     return slot
   }
