@@ -55,6 +55,15 @@ struct AnnouncementTests {
     #expect(try reason { $0.policyVersion = 2 } == nil)
   }
 
+  /// Signed by the true hypervisor, bound to the statement, and worth nothing: the host reads such an enclave's memory.
+  @Test func anAnnouncementOfADebugModeEnclaveIsRefused() throws {
+    let zeros = [UInt8](repeating: 0, count: 48)
+    #expect(
+      try reason(document: { document in for index: UInt64 in 0...2 { document.setRegister(index, zeros) } })
+        == .debugMode)
+    #expect(try reason(document: { $0.setRegister(1, zeros) }) == .debugMode)
+  }
+
   @Test func anExpiredAnnouncementIsRefused() throws {
     let bytes = try enclave.announcement(under: policy)
     #expect(try reason(bytes, nowMs: TestPKI.timeMs + 7 * TestEnclave.day - 1) == nil)

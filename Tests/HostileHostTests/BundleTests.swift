@@ -120,16 +120,25 @@ extension HostileHost {
 }
 
 extension Stage {
-  /// A well-formed bundle for the announced sealing key, its manifest signed by a key of the host's choosing.
-  ///
-  /// - Parameter change: alters the claims before they are signed.
-  func forgedBundle(signedBy key: SigningKey, change: (inout JobManifestClaims) -> Void = { _ in }) throws -> [UInt8] {
+  /// The announced sealing key, to which anybody can seal.
+  func sealingKey() throws -> HybridRecipient {
     let announcement = try UnverifiedStatement<AnnouncementClaims>(try store.get(StoreLayout.announcement(1)))
       .signedByItsOwnKey().signed.claims
-    let sealingKey = try HybridRecipient(publicKey: announcement.publicKey)
-    let input = Array(#"{"id":"d0","text":"the bridge"}"#.utf8) + [0x0A]
+    return try HybridRecipient(publicKey: announcement.publicKey)
+  }
+
+  /// A well-formed bundle for the announced sealing key, its manifest signed by a key of the host's choosing.
+  ///
+  /// - Parameters:
+  ///   - input: one item unless `change` says otherwise.
+  ///   - change: alters the claims before they are signed.
+  func forgedBundle(
+    signedBy key: SigningKey, input: [UInt8] = Array(#"{"id":"d0","text":"the bridge"}"#.utf8) + [0x0A],
+    change: (inout JobManifestClaims) -> Void = { _ in }
+  ) throws -> [UInt8] {
+    let sealingKey = try sealingKey()
     var claims = JobManifestClaims(
-      policyVersion: policy.claims.version, sealingKey: SHA256.digest(of: announcement.publicKey),
+      policyVersion: policy.claims.version, sealingKey: SHA256.digest(of: sealingKey.publicKey),
       createdMs: Self.nowMs, notAfterMs: Self.nowMs + Self.dayMs, salt: [UInt8](repeating: 7, count: 32),
       operation: "embed", encoding: "base64", seed: 0, model: models[0].digest, precision: "fp32", inputFormat: .idText,
       inputSHA256: SHA256.digest(of: input), inputItems: 1, inputBytes: UInt64(input.count),
