@@ -24,7 +24,7 @@ struct CommandTests {
   /// The exit code of a run.
   private func code(_ arguments: [String]) throws -> Int32 {
     do {
-      var command = try KeyPolicyLintCommand.parse(arguments)
+      let command = try KeyPolicyLintCommand.parse(arguments)
       try command.run()
       return 0
     } catch let code as ExitCode {
