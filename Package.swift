@@ -132,6 +132,8 @@ let package = Package(
     .testTarget(
       name: "KeyPolicyTests",
       dependencies: ["Client", "JobRunner", "DevCloud", "SealedCrypto", "Wire", "TestSupport", arguments] + crypto),
+    .testTarget(
+      name: "EnclaveTests", dependencies: ["JobRunner", "Wire", "TestSupport", logging], exclude: ["Probe"]),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"]),
     .testTarget(
       name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzzers", exclude: ["CFuzzer", "Driver"]),

@@ -46,14 +46,21 @@ demo_state() {
   unset EPHEMERAL_STORE EPHEMERAL_PROFILE EPHEMERAL_MODEL
 }
 
-# Starts a part in the background: name, pattern of the line that it prints when ready, command.
-start() {
-  local name=$1 ready=$2
-  shift 2
+# Starts a part in the background: name, command.
+launch() {
+  local name=$1
+  shift
   "$@" >"$log/$name.log" 2>&1 </dev/null &
-  local pid=$!
-  pids+=("$pid")
-  echo "$pid" >"$state/$name.pid"
+  pids+=("$!")
+  echo "$!" >"$state/$name.pid"
+}
+
+# Starts a part and waits until it is ready: name, pattern of the line that it prints then, command.
+start() {
+  local name=$1 ready=$2 pid
+  shift 2
+  launch "$name" "$@"
+  pid=$(cat "$state/$name.pid")
   for _ in $(seq 600); do
     grep -qE -- "$ready" "$log/$name.log" 2>/dev/null && return 0
     kill -0 "$pid" 2>/dev/null || { tail -5 "$log/$name.log" >&2; die "$name ended; its log is $log/$name.log"; }

@@ -4,21 +4,23 @@ import Wire
 /// A document whose form and bounds are right (facts: the AWS Nitro attestation process) and whose signature nobody has
 /// checked. Internal: outside of this module there are only unverified bytes and verified attestations.
 struct AttestationDocument: Sendable {
+  /// By which algorithm the protected header says that the document is signed.
+  enum Form: Sendable {
+    /// ES384: AWS's, and devcloud's.
+    case signed
+    /// QEMU's -1, which is assigned to nothing: nobody signed.
+    case unsigned
+  }
+
+  let form: Form
   /// The message as received; its signature covers the bytes as received.
   let cose: COSESign1
-  let moduleID: String
+  let fields: DocumentFields
   let digest: String
-  /// Milliseconds since 1970, by the hypervisor's clock.
-  let timeMs: UInt64
-  /// Locked registers by index, 48 bytes each.
-  let pcrs: [Int: [UInt8]]
   /// DER of the leaf certificate.
   let certificate: [UInt8]
   /// DER of the issuers, root first.
   let bundle: [[UInt8]]
-  let publicKey: [UInt8]?
-  let userData: [UInt8]?
-  let nonce: [UInt8]?
 
   /// Year 9999, so that a time is always a date.
   private static let latestMs: UInt64 = 253_402_300_799_999
@@ -30,7 +32,7 @@ struct AttestationDocument: Sendable {
     cose = try AttestationRefusal.wrapping(.malformed, "document") {
       try COSESign1(bytes, tagging: .optional, mode: .lenient)
     }
-    try Self.checkHeaders(cose)
+    form = try Self.form(cose)
     let payload = cose.payload
     let item = try AttestationRefusal.wrapping(.malformed, "payload") {
       try CBORDecoder.decode(payload, mode: .lenient)
@@ -45,13 +47,12 @@ struct AttestationDocument: Sendable {
     func read<Value>(_ name: String, _ body: (inout CBORFields) throws -> Value) throws(AttestationRefusal) -> Value {
       try AttestationRefusal.wrapping(.field, name) { try body(&fields) }
     }
-    moduleID = try read("module_id") { try $0.text("module_id", limit: 1024) }
+    let moduleID = try read("module_id") { try $0.text("module_id", limit: 1024) }
     digest = try read("digest") { try $0.text("digest", limit: 16) }
     let timeMs = try read("timestamp") { try $0.unsigned("timestamp", limit: Self.latestMs) }
     guard timeMs > 0 else { throw AttestationRefusal(.timestamp, "timestamp", "is zero") }
-    self.timeMs = timeMs
     guard keys.contains(.text("pcrs")) else { throw AttestationRefusal(.missingPCR, "pcrs", "is missing") }
-    pcrs = try Self.registers(try read("pcrs") { try $0.item("pcrs") })
+    let pcrs = try Self.registers(try read("pcrs") { try $0.item("pcrs") })
     certificate = try read("certificate") { try $0.bytes("certificate", limit: 1024) }
     bundle = try read("cabundle") { fields in
       try fields.array("cabundle", limit: Limits.certificates) { item in
@@ -61,29 +62,35 @@ struct AttestationDocument: Sendable {
         return der
       }
     }
-    publicKey = try read("public_key") { try $0.optionalBytes("public_key", limit: 1024) }
-    userData = try read("user_data") { try $0.optionalBytes("user_data", limit: 512) }
-    nonce = try read("nonce") { try $0.optionalBytes("nonce", limit: 512) }
+    self.fields = DocumentFields(
+      moduleID: moduleID, timeMs: timeMs, pcrs: pcrs,
+      publicKey: try read("public_key") { try $0.optionalBytes("public_key", limit: 1024) },
+      userData: try read("user_data") { try $0.optionalBytes("user_data", limit: 512) },
+      nonce: try read("nonce") { try $0.optionalBytes("nonce", limit: 512) })
     try AttestationRefusal.wrapping(.field, "payload") { try fields.finish() }
     guard !moduleID.isEmpty else { throw AttestationRefusal(.field, "module_id", "is empty") }
     guard !certificate.isEmpty else { throw AttestationRefusal(.field, "certificate", "is empty") }
     guard !bundle.isEmpty else { throw AttestationRefusal(.field, "cabundle", "is empty") }
   }
 
-  /// Protected exactly {1: -35} (ES384), unprotected empty.
-  private static func checkHeaders(_ cose: COSESign1) throws(AttestationRefusal) {
+  /// Protected exactly {1: -35} (ES384) or QEMU's {1: -1}, unprotected empty.
+  private static func form(_ cose: COSESign1) throws(AttestationRefusal) -> Form {
     let item = try AttestationRefusal.wrapping(.malformed, "protected header") {
       try CBORDecoder.decode(cose.protected, mode: .lenient)
     }
-    guard item == .map([CBOR.Pair(.unsigned(1), .negative(34))]) else {
-      throw AttestationRefusal(.algorithm, "protected header", "not exactly {1: -35}, which is ES384")
+    let form: Form
+    switch item {
+    case .map([CBOR.Pair(.unsigned(1), .negative(34))]): form = .signed
+    case .map([CBOR.Pair(.unsigned(1), .negative(0))]): form = .unsigned
+    default: throw AttestationRefusal(.algorithm, "protected header", "not exactly {1: -35}, which is ES384")
     }
     guard cose.unprotected.isEmpty else {
       throw AttestationRefusal(.header, "unprotected header", "is not empty")
     }
-    guard cose.signature.count == 96 else {
+    guard form == .unsigned || cose.signature.count == 96 else {
       throw AttestationRefusal(.signature, "signature", "\(cose.signature.count) bytes, an ES384 signature has 96")
     }
+    return form
   }
 
   private static func registers(_ item: CBOR) throws(AttestationRefusal) -> [Int: [UInt8]] {
@@ -102,4 +109,17 @@ struct AttestationDocument: Sendable {
     }
     return registers
   }
+}
+
+/// What a document says. It is proven only where it comes out of a ``VerifiedAttestation``.
+package struct DocumentFields: Sendable {
+  package let moduleID: String
+  /// Milliseconds since 1970, by the hypervisor's clock.
+  package let timeMs: UInt64
+  /// Locked registers by index, 48 bytes each.
+  package let pcrs: [Int: [UInt8]]
+  /// RSA SPKI in documents for KMS.
+  package let publicKey: [UInt8]?
+  package let userData: [UInt8]?
+  package let nonce: [UInt8]?
 }

@@ -3,15 +3,15 @@ import SealedCrypto
 import Wire
 import X509
 
-/// Verifies attestation documents of one class under its one root.
+/// Verifies attestation documents of one class: under its one root, or for the emulated class without any.
 ///
 /// The order of ``verify(_:at:measurements:userData:nonce:publicKey:maximumAgeMs:)`` is the whole of it: form and
 /// bounds, then one policy after the other; the first that fails is the reason.
 package struct AttestationVerifier: Sendable {
-  /// The root, and with it the class.
+  /// The class, and its root.
   package let anchor: TrustAnchor
 
-  /// A verifier under one root.
+  /// A verifier of one class.
   package init(_ anchor: TrustAnchor) { self.anchor = anchor }
 
   /// At which time certificates must be valid.
@@ -34,47 +34,57 @@ package struct AttestationVerifier: Sendable {
     userData: FieldExpectation = .anything, nonce: FieldExpectation = .anything,
     publicKey: FieldExpectation = .anything, maximumAgeMs: UInt64? = nil
   ) throws(AttestationRefusal) -> VerifiedAttestation {
-    let candidate = try candidate(document, at: moment)
-    var policies = genuineness
+    let (candidate, path) = try candidate(document, at: moment)
+    var policies = genuineness(path)
     if let maximumAgeMs { policies.append(FreshnessPolicy(maximumAgeMs: maximumAgeMs)) }
     if let measurements { policies.append(MeasurementPolicy(allowed: measurements)) }
     policies.append(BindingPolicy(userData: userData, nonce: nonce, publicKey: publicKey))
     for policy in policies { try policy.check(candidate) }
-    return VerifiedAttestation(candidate, anchor, measurements)
+    return VerifiedAttestation(
+      evidenceClass: anchor.evidenceClass, fields: candidate.document.fields,
+      image: measurements.flatMap { MeasurementPolicy.match(candidate.document.fields.pcrs, $0) },
+      chain: path?.links.map(VerifiedAttestation.ChainLink.init) ?? [])
   }
 
-  /// The form of `document`, and its certificates.
-  func candidate(_ document: UnverifiedAttestation, at moment: Moment) throws(AttestationRefusal)
-    -> AttestationCandidate
-  {
-    try AttestationCandidate(try AttestationDocument(document.bytes), at: moment)
+  /// The form of `document`, which must be that of this verifier's class, and the certificates of a signed one.
+  func candidate(
+    _ document: UnverifiedAttestation, at moment: Moment
+  ) throws(AttestationRefusal) -> (AttestationCandidate, CertificatePath?) {
+    let document = try AttestationDocument(document.bytes)
+    let candidate = AttestationCandidate(document, at: moment)
+    switch (document.form, anchor.root) {
+    case (.signed, let root?): return (candidate, try CertificatePath(from: root, of: document))
+    case (.unsigned, nil): return (candidate, nil)
+    case (.unsigned, _?):
+      throw AttestationRefusal(
+        .evidenceClass, "protected header",
+        "an emulator's unsigned document where \(anchor.evidenceClass.rawValue) is required")
+    case (.signed, nil):
+      throw AttestationRefusal(.evidenceClass, "protected header", "a signed document where emulated is required")
+    }
   }
 
-  /// What makes a document genuine, whatever it says.
-  var genuineness: [any AttestationPolicy] {
-    [
-      AnchoredPathPolicy(anchor: anchor), CertificateRolesPolicy(anchor: anchor),
-      CertificateDatesPolicy(anchor: anchor), DocumentSignaturePolicy(), RegisterDigestPolicy(), MeasuredBootPolicy(),
-    ]
+  /// What makes a document genuine, whatever it says; without a path it is of the emulated class, and nothing does.
+  func genuineness(_ path: CertificatePath?) -> [any AttestationPolicy] {
+    let content: [any AttestationPolicy] = [RegisterDigestPolicy(), MeasuredBootPolicy()]
+    guard let path else { return [UnsignedDocumentPolicy()] + content }
+    return [
+      AnchoredPathPolicy(path: path, anchor: anchor), CertificateRolesPolicy(path: path),
+      CertificateDatesPolicy(path: path), DocumentSignaturePolicy(leaf: path.leaf),
+    ] + content
   }
 }
 
 /// The contents of a document that ``AttestationVerifier`` accepted. Nothing else makes one.
+@dynamicMemberLookup
 package struct VerifiedAttestation: Sendable {
-  /// The class of the root under which it verified.
+  /// The class of the verifier that accepted it: all that the contents are worth.
   package let evidenceClass: EvidenceClass
-  package let moduleID: String
-  /// Milliseconds since 1970, by the hypervisor's clock.
-  package let timeMs: UInt64
-  /// Locked registers by index, 48 bytes each; 0, 1 and 2 are among them.
-  package let pcrs: [Int: [UInt8]]
-  /// RSA SPKI in documents for KMS.
-  package let publicKey: [UInt8]?
-  package let userData: [UInt8]?
-  package let nonce: [UInt8]?
+  /// What it says; registers 0, 1 and 2 are among its `pcrs`.
+  package let fields: DocumentFields
   /// The listed image that matched; nil where the caller listed none.
   package let image: MeasurementTuple?
-  /// The path from the root to the leaf, for people.
+  /// The path from the root to the leaf, for people; empty for the emulated class.
   package let chain: [ChainLink]
 
   /// One certificate of the path.
@@ -82,23 +92,23 @@ package struct VerifiedAttestation: Sendable {
     package let subject: String
     /// Milliseconds since 1970.
     package let notBeforeMs, notAfterMs: UInt64
+
+    fileprivate init(_ link: CertificatePath.Link) {
+      subject = "\(link.certificate.subject)"
+      notBeforeMs = link.certificate.notValidBefore.milliseconds
+      notAfterMs = link.certificate.notValidAfter.milliseconds
+    }
   }
 
-  fileprivate init(_ candidate: AttestationCandidate, _ anchor: TrustAnchor, _ measurements: [MeasurementTuple]?) {
-    let document = candidate.document
-    evidenceClass = anchor.evidenceClass
-    moduleID = document.moduleID
-    timeMs = document.timeMs
-    pcrs = document.pcrs
-    publicKey = document.publicKey
-    userData = document.userData
-    nonce = document.nonce
-    image = measurements.flatMap { MeasurementPolicy.match(document.pcrs, $0) }
-    chain = candidate.path(from: anchor.root).map { _, certificate in
-      ChainLink(
-        subject: "\(certificate.subject)", notBeforeMs: certificate.notValidBefore.milliseconds,
-        notAfterMs: certificate.notValidAfter.milliseconds)
-    }
+  package subscript<Value>(dynamicMember field: KeyPath<DocumentFields, Value>) -> Value { fields[keyPath: field] }
+
+  fileprivate init(
+    evidenceClass: EvidenceClass, fields: DocumentFields, image: MeasurementTuple?, chain: [ChainLink]
+  ) {
+    self.evidenceClass = evidenceClass
+    self.fields = fields
+    self.image = image
+    self.chain = chain
   }
 }
 

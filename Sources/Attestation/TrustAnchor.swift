@@ -4,31 +4,47 @@ import SwiftASN1
 import Wire
 import X509
 
-/// The one root of one class of evidence. Anchors are made here alone, so production's root is AWS's by type.
+/// What the evidence of one class rests on: its one root, or for the emulated class nothing. Anchors are made here alone,
+/// so production's root is AWS's by type.
 package struct TrustAnchor: Sendable {
-  /// The class of whatever verifies under this root.
+  /// The class of whatever verifies by this anchor.
   package let evidenceClass: EvidenceClass
-  /// SHA-256 of the root certificate's DER.
-  package let sha256: ContentDigest
-  let root: Certificate
+  /// Nil for the emulated class alone, whose documents nobody signs.
+  let root: Root?
 
-  private init(_ evidenceClass: EvidenceClass, _ certificate: Certificate) throws {
-    self.evidenceClass = evidenceClass
-    root = certificate
-    sha256 = try certificate.sha256()
+  /// A class's root.
+  struct Root: Sendable {
+    let certificate: Certificate
+    let sha256: ContentDigest
+
+    fileprivate init(_ certificate: Certificate) throws {
+      self.certificate = certificate
+      sha256 = try certificate.sha256()
+    }
   }
+
+  /// SHA-256 of the root certificate's DER; nil where there is no root.
+  package var rootSHA256: ContentDigest? { root?.sha256 }
+
+  private init(_ evidenceClass: EvidenceClass, _ root: Root?) {
+    self.evidenceClass = evidenceClass
+    self.root = root
+  }
+
+  /// No root: QEMU's documents are unsigned, and whoever accepts them accepts anybody's.
+  package static var emulated: TrustAnchor { TrustAnchor(.emulated, nil) }
 
   /// The AWS Nitro Enclaves root that this program carries.
   ///
   /// - Throws: ``AttestationRefusal`` only where the program itself was damaged.
   package static func production() throws -> TrustAnchor {
-    let anchor = try AttestationRefusal.wrapping(.certificate, "AWS root") {
-      try TrustAnchor(.production, try Certificate(pemEncoded: AWSNitroRoot.pem))
+    let root = try AttestationRefusal.wrapping(.certificate, "AWS root") {
+      try Root(try Certificate(pemEncoded: AWSNitroRoot.pem))
     }
-    guard anchor.sha256.hex == AWSNitroRoot.sha256 else {
-      throw AttestationRefusal(.certificate, "AWS root", "its SHA-256 is \(anchor.sha256)")
+    guard root.sha256.hex == AWSNitroRoot.sha256 else {
+      throw AttestationRefusal(.certificate, "AWS root", "its SHA-256 is \(root.sha256)")
     }
-    return anchor
+    return TrustAnchor(.production, root)
   }
 
   /// A development root, as devcloud writes it: one certificate in PEM.
@@ -53,11 +69,11 @@ package struct TrustAnchor: Sendable {
   }
 
   private static func development(_ certificate: Certificate) throws -> TrustAnchor {
-    let anchor = try AttestationRefusal.wrapping(.certificate, "root") { try TrustAnchor(.development, certificate) }
-    guard anchor.sha256.hex != AWSNitroRoot.sha256 else {
+    let root = try AttestationRefusal.wrapping(.certificate, "root") { try Root(certificate) }
+    guard root.sha256.hex != AWSNitroRoot.sha256 else {
       throw AttestationRefusal(.evidenceClass, "root", "the AWS root belongs in a profile of class production")
     }
-    return anchor
+    return TrustAnchor(.development, root)
   }
 }
 

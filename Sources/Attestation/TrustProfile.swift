@@ -1,12 +1,12 @@
 import SealedCrypto
 import Wire
 
-/// What a client trusts: one class of evidence, its one root, one policy key (protocol §8). Where it is stored is the
+/// What a client trusts: one class of evidence, its one root if it has any, one policy key (protocol §8). Where it is stored is the
 /// client's business.
 package struct TrustProfile: Sendable {
   /// The user's name of it.
   package let name: String
-  /// The root, and with it the class.
+  /// The class, and its root.
   package let anchor: TrustAnchor
   /// Verifies policies.
   package let policyKey: VerifyingKey
@@ -17,8 +17,8 @@ package struct TrustProfile: Sendable {
   package var verifier: AttestationVerifier { AttestationVerifier(anchor) }
 
   /// - Parameter rootPEM: the root of a development profile; a production profile carries AWS's own and may leave it
-  ///   out, and one that brings another is refused.
-  /// - Throws: ``AttestationRefusal``; the emulated class has no signature to verify, so no profile of it exists yet.
+  ///   out, and one that brings another is refused; an emulated profile has none.
+  /// - Throws: ``AttestationRefusal``.
   package init(name: String, evidenceClass: EvidenceClass, rootPEM: String?, policyKey: VerifyingKey) throws {
     self.name = name
     self.policyKey = policyKey
@@ -26,7 +26,7 @@ package struct TrustProfile: Sendable {
     case .production:
       anchor = try TrustAnchor.production()
       if let rootPEM {
-        guard try TrustAnchor.fingerprint(pem: rootPEM) == anchor.sha256 else {
+        guard try TrustAnchor.fingerprint(pem: rootPEM) == anchor.rootSHA256 else {
           throw AttestationRefusal(.wrongRoot, "root.pem", "a production profile has the AWS root and no other")
         }
       }
@@ -36,7 +36,10 @@ package struct TrustProfile: Sendable {
       }
       anchor = try TrustAnchor.development(pem: rootPEM)
     case .emulated:
-      throw AttestationRefusal(.evidenceClass, "class", "emulated evidence is unsigned: there is nothing to verify")
+      guard rootPEM == nil else {
+        throw AttestationRefusal(.wrongRoot, "root.pem", "emulated evidence is unsigned: its profile has no root")
+      }
+      anchor = .emulated
     }
   }
 }

@@ -9,8 +9,8 @@ import Glibc
 package final class Channel: @unchecked Sendable {
   private let descriptor: Int32
   private let peer: String
-  /// Longest wait for a peer that moves nothing, in milliseconds.
-  package let stallMilliseconds: Int32
+  /// Longest wait for a peer that moves nothing, in milliseconds. Of the one thread that uses the channel.
+  package var stallMilliseconds: Int32
 
   /// When what is under way must be done, by the monotonic clock in milliseconds.
   private var deadline: Int64?
@@ -90,7 +90,8 @@ package final class Channel: @unchecked Sendable {
     return try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while true {
         try wait(for: Int16(POLLIN))
-        let got = Glibc.recv(descriptor, buffer.baseAddress, count, 0)
+        // Never blocking: only the wait above has a deadline.
+        let got = Glibc.recv(descriptor, buffer.baseAddress, count, Int32(MSG_DONTWAIT))
         if got >= 0 {
           filled = got
           return

@@ -2,16 +2,18 @@
 package enum Endpoint: Hashable, Sendable, CustomStringConvertible {
   /// A path of at most 107 bytes.
   case unix(String)
-  /// A context id and a port (vsock(7)).
+  /// A context id and a port (vsock(7)); ``anyCID`` where only a listener's port counts.
   case vsock(cid: UInt32, port: UInt32)
 
-  /// Reads `unix:/path`, a bare absolute path, or `vsock:CID:PORT`.
+  /// VMADDR_CID_ANY: a listener hears every CID.
+  package static let anyCID = UInt32.max
+
+  /// Reads `unix:/path`, a bare absolute path, `vsock:CID:PORT`, or `vsock::PORT` for ``anyCID``.
   package init(_ text: String) throws {
     if text.hasPrefix("vsock:") {
       let parts = text.dropFirst(6).split(separator: ":", omittingEmptySubsequences: false)
-      guard parts.count == 2, let cid = UInt32(parts[0]), let port = UInt32(parts[1]) else {
-        throw WireError.malformed("endpoint: expected vsock:CID:PORT")
-      }
+      guard parts.count == 2, let cid = parts[0].isEmpty ? Self.anyCID : UInt32(parts[0]), let port = UInt32(parts[1])
+      else { throw WireError.malformed("endpoint: expected vsock:CID:PORT") }
       self = .vsock(cid: cid, port: port)
       return
     }
@@ -28,6 +30,7 @@ package enum Endpoint: Hashable, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .unix(let path): "unix:\(path)"
+    case .vsock(Self.anyCID, let port): "vsock::\(port)"
     case .vsock(let cid, let port): "vsock:\(cid):\(port)"
     }
   }

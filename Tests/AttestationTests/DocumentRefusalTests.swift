@@ -70,7 +70,7 @@ struct DocumentRefusalTests {
       $0["public_key"] = .bytes(Array(repeating: 1, count: 1025))
     },
     Case("ES256 in the protected header", .algorithm, at: "protected header") { $0.protected = [0xA1, 0x01, 0x26] },
-    Case("the emulator's algorithm -1", .algorithm, at: "protected header") { $0.protected = [0xA1, 0x01, 0x20] },
+    Case("the emulator's algorithm -1", .evidenceClass, at: "protected header") { $0.protected = [0xA1, 0x01, 0x20] },
     Case("a second protected header", .algorithm, at: "protected header") {
       $0.protected = [0xA2, 0x01, 0x38, 0x22, 0x04, 0x40]
     },

@@ -29,11 +29,16 @@ struct RealDocumentTests {
     #expect(try ProductionEvidence(attestation).attestation.timeMs == attestation.timeMs)
   }
 
+  @Test func itIsNoEmulatedEvidence() throws {
+    let refused = refusal { _ = try QEMU.verifier.verify(.init(bytes), at: .documentTime, measurements: nil) }
+    #expect(refused?.reason == .evidenceClass)
+  }
+
   @Test func itsRootIsTheOneThatTheProductCarries() throws {
-    #expect(try TrustAnchor.production().sha256.hex == AWSNitroRoot.sha256)
+    #expect(try TrustAnchor.production().rootSHA256?.hex == AWSNitroRoot.sha256)
     #expect(AWSNitroRoot.sha256 == "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b")
     let document = try AttestationDocument(bytes)
-    #expect(try TrustAnchor.production().root.derBytes() == document.bundle[0])
+    #expect(try TrustAnchor.production().root?.certificate.derBytes() == document.bundle[0])
   }
 
   @Test func isRefusedNow() {

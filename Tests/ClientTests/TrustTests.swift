@@ -163,7 +163,7 @@ struct TrustTests {
     let trust = TrustStore(home: desk.home)
     let same = try trust.add(
       name: "dev", evidenceClass: .development, rootPEM: desk.enclave.rootPEM, policyKey: desk.policyKey.verifyingKey)
-    #expect(same.anchor.sha256 == desk.profile.anchor.sha256)
+    #expect(same.anchor.rootSHA256 == desk.profile.anchor.rootSHA256)
     #expect(
       clientError {
         try trust.add(

@@ -15,9 +15,9 @@ final class Laboratory {
   let path: String
   let state: DevelopmentState
 
-  init() throws {
+  init(_ evidenceClass: EvidenceClass = .development) throws {
     path = FileManager.default.temporaryDirectory.appending(path: "dc-\(UUID().uuidString.prefix(8))").path
-    #expect(try DevelopmentState.create(at: path, now: Self.now))
+    #expect(try DevelopmentState.create(at: path, now: Self.now, evidenceClass: evidenceClass))
     state = try DevelopmentState(at: path)
   }
 
@@ -32,7 +32,7 @@ final class Laboratory {
     AttestationAuthority(root: state.attestationRoot, instanceID: state.instanceID)
   }
   var verifier: AttestationVerifier {
-    get throws { AttestationVerifier(try .development(pem: try state.attestationRoot.certificatePEM())) }
+    get throws { try state.verifier }
   }
   var service: KeyService {
     get throws {

@@ -21,7 +21,7 @@ struct StateTests {
       }
     }
     let before = try content()
-    #expect(before.count == 13)
+    #expect(before.count == 14)
     #expect(try !DevelopmentState.create(at: laboratory.path, now: Laboratory.now))
     #expect(try content() == before)
     let again = try DevelopmentState(at: laboratory.path)

@@ -113,7 +113,7 @@ struct MessagesTests {
   }
 
   @Test func endpointsAreReadAsTheyAreWritten() throws {
-    for text in ["unix:/run/x", "vsock:3:8000"] { #expect("\(try Endpoint(text))" == text) }
+    for text in ["unix:/run/x", "vsock:3:8000", "vsock::8000"] { #expect("\(try Endpoint(text))" == text) }
     #expect(try Endpoint("/run/x") == .unix("/run/x"))
     let long = "/" + String(repeating: "a", count: 107)
     for wrong in ["", "run/x", "unix:run", "vsock:3", "vsock:3:x", "vsock:3:8000:1", "tcp:1", "unix:/a\0b", long] {

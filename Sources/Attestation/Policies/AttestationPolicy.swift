@@ -9,40 +9,44 @@ protocol AttestationPolicy: Sendable {
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal)
 }
 
-/// A document under examination: its fields, its certificates parsed, and the time at which it is judged.
+/// A document under examination, and the time at which it is judged.
 struct AttestationCandidate: Sendable {
   let document: AttestationDocument
-  /// `cabundle` without its first element: the root is the verifier's own, whatever the document brings.
-  let intermediates: [Certificate]
-  let leaf: Certificate
   /// Milliseconds since 1970.
   let momentMs: UInt64
 
-  init(_ document: AttestationDocument, at moment: AttestationVerifier.Moment) throws(AttestationRefusal) {
+  init(_ document: AttestationDocument, at moment: AttestationVerifier.Moment) {
     self.document = document
-    var intermediates: [Certificate] = []
-    for (index, der) in document.bundle.enumerated().dropFirst() {
-      intermediates.append(try Self.certificate(der, "cabundle[\(index)]"))
-    }
-    self.intermediates = intermediates
-    leaf = try Self.certificate(document.certificate, "certificate")
     momentMs =
       switch moment {
-      case .documentTime: document.timeMs
+      case .documentTime: document.fields.timeMs
       case .at(let ms): ms
       }
+  }
+
+  /// The time at which the document is judged.
+  var moment: Date { Date(timeIntervalSince1970: Double(momentMs) / 1000) }
+}
+
+/// The certificates of a signed document, parsed: from the pinned root to the leaf, in the document's own order.
+struct CertificatePath: Sendable {
+  /// A certificate, and the place that names it in refusals.
+  typealias Link = (place: String, certificate: Certificate)
+
+  let links: [Link]
+  let leaf: Certificate
+
+  /// The first certificate of `cabundle` is not looked at: the root is the verifier's own, whatever the document brings.
+  init(from root: TrustAnchor.Root, of document: AttestationDocument) throws(AttestationRefusal) {
+    var links: [Link] = [(place: "pinned root", certificate: root.certificate)]
+    for (index, der) in document.bundle.enumerated().dropFirst() {
+      links.append((place: "cabundle[\(index)]", certificate: try Self.certificate(der, "cabundle[\(index)]")))
+    }
+    leaf = try Self.certificate(document.certificate, "certificate")
+    self.links = links + [(place: "certificate", certificate: leaf)]
   }
 
   private static func certificate(_ der: [UInt8], _ place: String) throws(AttestationRefusal) -> Certificate {
     try AttestationRefusal.wrapping(.certificate, place) { try Certificate(derEncoded: der) }
   }
-
-  /// The path from the pinned root to the leaf, each with the place that names it.
-  func path(from root: Certificate) -> [(place: String, certificate: Certificate)] {
-    let issuers = intermediates.enumerated().map { (place: "cabundle[\($0.offset + 1)]", certificate: $0.element) }
-    return [(place: "pinned root", certificate: root)] + issuers + [(place: "certificate", certificate: leaf)]
-  }
-
-  /// The time at which the document is judged.
-  var moment: Date { Date(timeIntervalSince1970: Double(momentMs) / 1000) }
 }

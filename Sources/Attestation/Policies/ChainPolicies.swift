@@ -8,12 +8,12 @@ import X509
 
 /// Each certificate names the one before as its issuer and is signed by it, from the pinned root down to the leaf.
 struct AnchoredPathPolicy: AttestationPolicy {
+  let path: CertificatePath
   let anchor: TrustAnchor
   let name = "chain of signatures to the root"
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
-    let path = candidate.path(from: anchor.root)
-    for (issuer, subject) in zip(path, path.dropFirst()) {
+    for (issuer, subject) in zip(path.links, path.links.dropFirst()) {
       guard subject.certificate.signatureAlgorithm == .ecdsaWithSHA384 else {
         throw AttestationRefusal(.certificate, subject.place, "not signed with ECDSA and SHA-384")
       }
@@ -26,7 +26,7 @@ struct AnchoredPathPolicy: AttestationPolicy {
   /// A document that brings another root gets that as its reason: the profile is the wrong one.
   private func unsigned(_ place: String, by issuer: String, _ candidate: AttestationCandidate) -> AttestationRefusal {
     let brought = candidate.document.bundle.first.flatMap { try? Certificate(derEncoded: $0).sha256() }
-    if issuer == "pinned root", brought != anchor.sha256 {
+    if issuer == "pinned root", brought != anchor.rootSHA256 {
       let kind = anchor.evidenceClass.rawValue
       return AttestationRefusal(.wrongRoot, "cabundle[0]", "the chain begins at another root than \(kind)'s")
     }
@@ -36,12 +36,12 @@ struct AnchoredPathPolicy: AttestationPolicy {
 
 /// Every certificate, the root too, is within its dates at the time of judgement.
 struct CertificateDatesPolicy: AttestationPolicy {
-  let anchor: TrustAnchor
+  let path: CertificatePath
   let name = "certificates valid at the time"
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
     let moment = candidate.moment
-    for (place, certificate) in candidate.path(from: anchor.root) {
+    for (place, certificate) in path.links {
       guard certificate.notValidBefore <= moment else {
         throw AttestationRefusal(
           .notValidAtTime, place, "not valid before \(certificate.notValidBefore.formatted(.iso8601))")
@@ -56,16 +56,15 @@ struct CertificateDatesPolicy: AttestationPolicy {
 /// Issuers are authorities within their path lengths and may sign certificates; the leaf is none and may sign data
 /// (RFC 5280 §4.2.1.3, §4.2.1.9). Critical extensions that are not read here are refused.
 struct CertificateRolesPolicy: AttestationPolicy {
-  let anchor: TrustAnchor
+  let path: CertificatePath
   let name = "certificate roles"
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
-    let path = candidate.path(from: anchor.root)
-    for (index, (place, certificate)) in path.enumerated() {
+    for (index, (place, certificate)) in path.links.enumerated() {
       try checkExtensions(certificate, place)
-      let isLeaf = index == path.count - 1
+      let isLeaf = index == path.links.count - 1
       // Authorities that stand between this one and the leaf.
-      let below = path.count - 2 - index
+      let below = path.links.count - 2 - index
       switch try constraints(certificate, place) {
       case .isCertificateAuthority(let length) where !isLeaf:
         guard length.map({ below <= $0 }) ?? true else {

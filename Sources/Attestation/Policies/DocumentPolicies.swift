@@ -5,16 +5,37 @@ import X509
 
 /// The leaf's key signed the document (ES384: ECDSA on P-384 with SHA-384, raw r‖s).
 struct DocumentSignaturePolicy: AttestationPolicy {
+  let leaf: Certificate
   let name = "document signature"
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
-    guard let key = P384.Signing.PublicKey(candidate.leaf.publicKey) else {
+    guard let key = P384.Signing.PublicKey(leaf.publicKey) else {
       throw AttestationRefusal(.certificate, "certificate", "its key is not on P-384")
     }
     let cose = candidate.document.cose
     guard let signature = try? P384.Signing.ECDSASignature(rawRepresentation: cose.signature),
       key.isValidSignature(signature, for: cose.signedBytes(externalAAD: []))
     else { throw AttestationRefusal(.signature, "signature", "not made over this document by its certificate's key") }
+  }
+}
+
+/// QEMU writes 64 zero bytes for the certificate, for the whole bundle and for the signature (hw/virtio/virtio-nsm.c).
+/// That proves nothing; another filling is no emulator's document, and what is not looked at could carry anything.
+struct UnsignedDocumentPolicy: AttestationPolicy {
+  let name = "unsigned"
+  private static let zeros = [UInt8](repeating: 0, count: 64)
+
+  func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
+    let document = candidate.document
+    guard document.certificate == Self.zeros else {
+      throw AttestationRefusal(.certificate, "certificate", "not the emulator's 64 zero bytes")
+    }
+    guard document.bundle == [Self.zeros] else {
+      throw AttestationRefusal(.certificate, "cabundle", "not the emulator's one entry of 64 zero bytes")
+    }
+    guard document.cose.signature == Self.zeros else {
+      throw AttestationRefusal(.signature, "signature", "not the emulator's 64 zero bytes")
+    }
   }
 }
 
@@ -36,7 +57,7 @@ struct MeasuredBootPolicy: AttestationPolicy {
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
     for index in 0...2 {
-      guard let value = candidate.document.pcrs[index] else {
+      guard let value = candidate.document.fields.pcrs[index] else {
         throw AttestationRefusal(.missingPCR, "PCR\(index)", "is missing")
       }
       guard value.contains(where: { $0 != 0 }) else {
@@ -52,8 +73,8 @@ struct MeasurementPolicy: AttestationPolicy {
   let name = "measurements"
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
-    guard Self.match(candidate.document.pcrs, allowed) == nil else { return }
-    let pcr0 = candidate.document.pcrs[0].map { Hex.encode($0.prefix(8)) } ?? "none"
+    guard Self.match(candidate.document.fields.pcrs, allowed) == nil else { return }
+    let pcr0 = candidate.document.fields.pcrs[0].map { Hex.encode($0.prefix(8)) } ?? "none"
     throw AttestationRefusal(.measurements, "pcrs", "no image of the policy has these measurements (PCR0 \(pcr0)…)")
   }
 
@@ -73,7 +94,7 @@ struct FreshnessPolicy: AttestationPolicy {
   let name = "freshness"
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
-    let made = candidate.document.timeMs
+    let made = candidate.document.fields.timeMs
     let now = candidate.momentMs
     guard made <= now || made - now <= Self.skewMs else {
       throw AttestationRefusal(.stale, "timestamp", "\(made - now) ms in the future")
@@ -92,7 +113,7 @@ struct BindingPolicy: AttestationPolicy {
   let name = "bindings"
 
   func check(_ candidate: AttestationCandidate) throws(AttestationRefusal) {
-    let document = candidate.document
+    let document = candidate.document.fields
     try check(document.userData, userData, .userData, "user_data")
     try check(document.nonce, nonce, .nonce, "nonce")
     try check(document.publicKey, publicKey, .publicKey, "public_key")

@@ -5,7 +5,7 @@ import Wire
 /// The trust profiles on disk, each a directory of its own (protocol §8), with what was accepted under it so far.
 ///
 ///     trust/<profile>/profile.yaml        class, root, policy key
-///     trust/<profile>/root.pem            the one root, for other classes than production
+///     trust/<profile>/root.pem            the one root, of a development class
 ///     trust/<profile>/policy-<n>.cose     every policy accepted, which old receipts name
 ///     trust/<profile>/announcement.cbor   time of the newest accepted announcement's document
 ///
@@ -47,7 +47,7 @@ package struct TrustStore: Sendable {
     let profile = try Self.profile(name, evidenceClass, rootPEM, policyKey)
     if PrivateFiles.exists("\(path)/profile.yaml") {
       let old = try load(name)
-      guard old.anchor.sha256 == profile.anchor.sha256, old.policyKey == profile.policyKey,
+      guard old.anchor.rootSHA256 == profile.anchor.rootSHA256, old.policyKey == profile.policyKey,
         old.evidenceClass == profile.evidenceClass
       else {
         throw ClientError(

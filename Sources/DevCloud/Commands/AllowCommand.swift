@@ -36,12 +36,12 @@ struct AllowCommand: ParsableCommand {
   }
 
   func run() throws {
-    let directory = StateDirectory(path: state)
-    guard directory.contains("keys.json") else { throw StateError.notInitialised(state) }
+    let state = try DevelopmentState(at: state)
+    let directory = state.directory
     let images = pcr0.indices.map { (pcr0[$0], pcr1[$0], pcr2[$0]) }
     let templates = PolicyTemplates(images: images, pinnedPolicy: pcr16)
     try DevelopmentState.writePolicies(templates, in: directory)
-    print(developmentNotice)
+    for notice in state.notices { print(notice) }
     print("\(directory.path(of: "keys/epoch-key/policy.json"))")
     print("\(directory.path(of: "keys/model-key/policy.json"))")
   }

@@ -10,7 +10,8 @@ struct VerifiedRecipient: Sendable {
 
   private let attestation: VerifiedAttestation
 
-  /// Verifies a request's `Recipient` as KMS does: chain to the root now, signature, age, and the one algorithm.
+  /// Verifies a request's `Recipient` as KMS does: chain to the root now, signature (in an emulated state neither), age,
+  /// and the one algorithm.
   ///
   /// - Parameter now: milliseconds since 1970.
   /// - Throws: ``KeyServiceError`` `ValidationException`.

@@ -1,3 +1,4 @@
+import Attestation
 import CPlatform
 import FoundationEssentials
 import SealedCrypto
@@ -9,6 +10,7 @@ import Wire
 /// |---|---|---|
 /// | `attestation-root.pem`, `private/attestation-root.key.pem` | root of the development attestation chain | 0644, 0600 |
 /// | `kms-roots.pem`, `private/kms-root.key.pem` | root of the KMS server's certificate | 0644, 0600 |
+/// | `evidence-class` | `development` or `emulated`: which documents KMS takes; a state without it is of development | 0644 |
 /// | `instance-id` | the host's name in module ids | 0644 |
 /// | `keys.json` | `{"epoch_key": ARN, "model_key": ARN}`; written last by init | 0644 |
 /// | `keys/epoch-key/`, `keys/model-key/` | `key.json`, `policy.json` (both read at each request), `material` | 0644, 0644, 0600 |
@@ -18,6 +20,8 @@ struct DevelopmentState {
   static let profiles = ["host", "publisher", "owner"]
 
   let directory: StateDirectory
+  /// Never production: which documents KMS takes, and that it takes no others.
+  let evidenceClass: EvidenceClass
   let attestationRoot: CertificateIssuer
   let tlsRoot: CertificateIssuer
   let instanceID: String
@@ -30,6 +34,7 @@ struct DevelopmentState {
   init(at path: String) throws {
     directory = StateDirectory(path: path)
     guard directory.contains("keys.json") else { throw StateError.notInitialised(path) }
+    evidenceClass = try Self.evidenceClass(directory)
     attestationRoot = try CertificateIssuer(
       certificatePEM: directory.readText("attestation-root.pem"),
       keyPEM: directory.readText("private/attestation-root.key.pem"))
@@ -40,11 +45,33 @@ struct DevelopmentState {
     callers = try Caller.read(try directory.readText("credentials"), file: directory.path(of: "credentials"))
   }
 
+  /// What the commands say first.
+  var notices: [String] { evidenceClass == .emulated ? [developmentNotice, emulatedNotice] : [developmentNotice] }
+
+  /// The judge of the documents in requests to KMS.
+  ///
+  /// - Throws: ``AttestationRefusal`` where the state's root is none.
+  var verifier: AttestationVerifier {
+    get throws {
+      guard evidenceClass == .development else { return AttestationVerifier(.emulated) }
+      return AttestationVerifier(try .development(pem: try attestationRoot.certificatePEM()))
+    }
+  }
+
+  private static func evidenceClass(_ directory: StateDirectory) throws -> EvidenceClass {
+    guard directory.contains("evidence-class") else { return .development }
+    switch try directory.readText("evidence-class").prefix(while: { !$0.isNewline }) {
+    case "development": return .development
+    case "emulated": return .emulated
+    default: throw StateError.malformed(directory.path(of: "evidence-class"), "neither development nor emulated")
+    }
+  }
+
   /// Makes a new state. A directory that holds one already is left as it is.
   ///
   /// - Returns: whether anything was made.
   /// - Throws: ``StateError``, or what a library throws.
-  static func create(at path: String, now: Int64) throws -> Bool {
+  static func create(at path: String, now: Int64, evidenceClass: EvidenceClass = .development) throws -> Bool {
     let directory = StateDirectory(path: path)
     try directory.makeDirectory()
     guard !directory.contains("keys.json") else { return false }
@@ -59,6 +86,7 @@ struct DevelopmentState {
     try directory.write("kms-roots.pem", Array(tlsRoot.certificatePEM().utf8), access: .everyone)
     let instanceID = "i-0" + Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) })
     try directory.write("instance-id", Array("\(instanceID)\n".utf8), access: .everyone)
+    try directory.write("evidence-class", Array("\(evidenceClass.rawValue)\n".utf8), access: .everyone)
     try directory.write("credentials", Array(try Caller.newCredentials(profiles).utf8), access: .owner)
     try KeyRing.create(in: directory, now: now)
     return true

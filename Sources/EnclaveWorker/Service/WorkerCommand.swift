@@ -23,13 +23,7 @@ struct WorkerCommand {
     }
     guard let image = values["--image"], let listen = values["--listen"] else { throw WireError.malformed("arguments") }
     self.image = image
-    endpoint = try Self.endpoint(listen)
-  }
-
-  /// `vsock::PORT` listens for every CID.
-  private static func endpoint(_ text: String) throws -> Endpoint {
-    if text.hasPrefix("vsock::") { return try Endpoint("vsock:\(UInt32.max):\(text.dropFirst("vsock::".count))") }
-    return try Endpoint(text)
+    endpoint = try Endpoint(listen)
   }
 
   /// Starts the worker and serves until the process is told to end.

@@ -23,9 +23,7 @@ struct AttestCommand: ParsableCommand {
       let screen = Screen(json: json)
       let fields = try UnverifiedAttestation(try DocumentArgument.read(file)).unprovenFields()
       screen.note("UNVERIFIED: anyone could have written this; `ephemeral attest verify` says what is proven")
-      AttestCommand.show(
-        screen, module: fields.moduleID, timeMs: fields.timeMs, pcrs: fields.pcrs, userData: fields.userData,
-        nonce: fields.nonce, publicKey: fields.publicKey, more: [("verified", .bool(false))])
+      AttestCommand.show(screen, fields, more: [("verified", .bool(false))])
     }
   }
 
@@ -33,7 +31,7 @@ struct AttestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Verify a document's form, signature and chain, and show its fields.",
       discussion: """
-        Under the AWS Nitro Enclaves root, unless --profile or --root name another. Certificates must be valid at the
+        Under the AWS Nitro Enclaves root, unless --profile, --root or --emulated name another class. Certificates must be valid at the
         document's own time (leaves live for three hours), or at the time that --at gives. Exit code 0, or 20.
 
         Of a statement its own signature is verified too, and that the document binds this very statement and its key.
@@ -50,6 +48,8 @@ struct AttestCommand: ParsableCommand {
     var at: String = "document"
     @Option(help: ArgumentHelp("A development root.", valueName: "file.pem"))
     var root: String?
+    @Flag(help: "An emulator's document: nobody signed it, and it proves nothing.")
+    var emulated = false
     @OptionGroup var options: ClientOptions
 
     func run() throws {
@@ -71,8 +71,7 @@ struct AttestCommand: ParsableCommand {
         throw refusal
       }
       AttestCommand.show(
-        screen, module: verified.moduleID, timeMs: verified.timeMs, pcrs: verified.pcrs, userData: verified.userData,
-        nonce: verified.nonce, publicKey: verified.publicKey,
+        screen, verified.fields,
         more: [
           ("verified", .bool(true)), ("evidence_class", .text(verified.evidenceClass.rawValue)),
           ("image", .optional(verified.image?.name)), ("statement", .optional(carrier.kind?.rawValue)),
@@ -86,7 +85,14 @@ struct AttestCommand: ParsableCommand {
       screen.out("attestation verified: \(verified.evidenceClass.rawValue), \(what)")
     }
 
+    func validate() throws {
+      guard !emulated || (root == nil && options.profile == nil) else {
+        throw ValidationError("--emulated stands alone: it is a class of evidence, as --root and --profile name one.")
+      }
+    }
+
     private func verifier() throws -> (AttestationVerifier, [MeasurementTuple]?) {
+      if emulated { return (AttestationVerifier(.emulated), nil) }
       if let root { return (AttestationVerifier(try TrustAnchor.development(pem: try TrustArguments.pem(root))), nil) }
       guard options.profile != nil else { return (AttestationVerifier(try TrustAnchor.production()), nil) }
       let context = try options.context()
@@ -110,25 +116,24 @@ struct AttestCommand: ParsableCommand {
     }
   }
 
-  private static func show(
-    _ screen: Screen, module: String, timeMs: UInt64, pcrs: [Int: [UInt8]], userData: [UInt8]?, nonce: [UInt8]?,
-    publicKey: [UInt8]?, more: [(String, JSONLine)]
-  ) {
-    let registers = pcrs.sorted { $0.key < $1.key }
+  private static func show(_ screen: Screen, _ fields: DocumentFields, more: [(String, JSONLine)]) {
+    let registers = fields.pcrs.sorted { $0.key < $1.key }
+    let time = Timestamps.text(fields.timeMs)
+    let optional = [
+      ("user_data", fields.userData), ("nonce", fields.nonce), ("public_key", fields.publicKey),
+    ]
     screen.line(
       .object(
         more + [
-          ("module_id", .text(module)), ("timestamp", .unsigned(timeMs)), ("time", .text(Timestamps.text(timeMs))),
+          ("module_id", .text(fields.moduleID)), ("timestamp", .unsigned(fields.timeMs)), ("time", .text(time)),
           ("pcrs", .object(registers.map { ("\($0.key)", .text(Hex.encode($0.value))) })),
-          ("user_data", .optional(userData.map { Hex.encode($0) })), ("nonce", .optional(nonce.map { Hex.encode($0) })),
-          ("public_key", .optional(publicKey.map { Hex.encode($0) })),
-        ]))
-    screen.out("module       \(Shown.printable(module))")
-    screen.out("time         \(Timestamps.text(timeMs))")
+        ] + optional.map { name, value in (name, .optional(value.map { Hex.encode($0) })) }))
+    screen.out("module       \(Shown.printable(fields.moduleID))")
+    screen.out("time         \(time)")
     for (index, value) in registers where !value.allSatisfy({ $0 == 0 }) {
       screen.out("PCR\(Screen.padded("\(index)", 10))\(Hex.encode(value))")
     }
-    for (name, value) in [("user data", userData), ("nonce", nonce), ("public key", publicKey)] {
+    for (name, value) in optional {
       guard let value else { continue }
       screen.out(
         "\(Screen.padded(name, 13))\(Hex.encode(value.prefix(48)))\(value.count > 48 ? "… (\(value.count) bytes)" : "")"

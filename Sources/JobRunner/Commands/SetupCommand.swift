@@ -22,7 +22,7 @@ struct SetupCommand: ParsableCommand {
       """)
 
   @OptionGroup var options: ClientOptions
-  @Option(name: .customLong("class"), help: "Class of evidence: production or development.")
+  @Option(name: .customLong("class"), help: "Class of evidence: production, development or emulated.")
   var evidenceClass: EvidenceClass?
   @Option(help: ArgumentHelp("Root certificate of a development class.", valueName: "file.pem"))
   var root: String?

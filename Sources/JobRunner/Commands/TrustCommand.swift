@@ -7,7 +7,7 @@ import Wire
 /// `ephemeral trust`.
 struct TrustCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "trust", abstract: "Trust profiles: one class of evidence, its one root, one policy key.",
+    commandName: "trust", abstract: "Trust profiles: one class of evidence, its root, one policy key.",
     subcommands: [Add.self, List.self, Show.self])
 
   struct Add: ParsableCommand {
@@ -20,11 +20,12 @@ struct TrustCommand: ParsableCommand {
         Examples:
           ephemeral trust add prod --class production --policy-key 1f0c…
           ephemeral trust add dev --class development --root attestation-root.pem --policy-key policy.pub
+          ephemeral trust add qemu --class emulated --policy-key policy.pub
         """)
     @Argument(help: "Your name for it.")
     var name: String
     @OptionGroup var options: ClientOptions
-    @Option(name: .customLong("class"), help: "Class of evidence: production or development.")
+    @Option(name: .customLong("class"), help: "Class of evidence: production, development or emulated.")
     var evidenceClass: EvidenceClass
     @Option(help: ArgumentHelp("Root certificate of a development class.", valueName: "file.pem"))
     var root: String?
@@ -78,14 +79,15 @@ struct TrustCommand: ParsableCommand {
     screen.line(
       .object([
         ("profile", .text(profile.name)), ("evidence_class", .text(profile.evidenceClass.rawValue)),
-        ("root_sha256", .text(profile.anchor.sha256.hex)), ("policy_key", .text(Hex.encode(profile.policyKey.bytes))),
+        ("root_sha256", .optional(profile.anchor.rootSHA256?.hex)),
+        ("policy_key", .text(Hex.encode(profile.policyKey.bytes))),
         ("policy_version", .optional(policy?.claims.version)), ("policy_digest", .optional(policy?.digest.hex)),
       ]))
     screen.out(
       """
       profile      \(profile.name)
       class        \(profile.evidenceClass.rawValue)
-      root         SHA-256 \(profile.anchor.sha256)
+      root         \(profile.anchor.rootSHA256.map { "SHA-256 \($0)" } ?? "none: nobody signs emulated evidence")
       policy key   \(Hex.encode(profile.policyKey.bytes))
       policy       \(policy.map { "version \($0.claims.version), \($0.digest), until \(Timestamps.text($0.claims.notAfterMs))" } ?? "none accepted yet")
       """)

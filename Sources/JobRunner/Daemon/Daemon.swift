@@ -14,13 +14,16 @@ final class Daemon: Sendable {
   struct Settings {
     var storeURL: String
     var stateFolder: String
-    var worker: Endpoint
+    var worker: WorkerAddress
+    var workerSilenceSeconds: Double
     var relayTarget: RelayTarget
     var policyKey: VerifyingKey?
     var schedulesFolder: String?
     var pollSeconds: Double
     var socketPath: String
     var relayEndpoint: Endpoint
+    /// What the worker is told; nil is where the relay listens.
+    var relayAddress: Endpoint?
   }
 
   private let queue: SQLiteQueue
@@ -48,11 +51,13 @@ final class Daemon: Sendable {
     }
     let relay = try KMSRelay(listenOn: settings.relayEndpoint, target: settings.relayTarget, log: log)
     self.relay = relay
-    let client = WorkerClient(endpoint: settings.worker)
+    let client = WorkerClient(
+      endpoint: settings.worker, stallMilliseconds: Int32(settings.workerSilenceSeconds * 1000))
     let states = StateWriter(store: store, queue: queue, clock: clock, log: log)
     self.states = states
     let supervisor = WorkerSupervisor(
-      client: client, store: store, relay: relay.endpoint, policyKey: settings.policyKey, credentials: credentials,
+      client: client, store: store, relay: settings.relayAddress ?? relay.address, policyKey: settings.policyKey,
+      credentials: credentials,
       onPolicy: { relay.follow($0) }, log: log)
     credentialKeeper = CredentialKeeper(source: credentials, supervisor: supervisor, log: log)
     watch = WorkerWatch(supervisor)

@@ -28,15 +28,17 @@ struct DaemonCommand: ParsableCommand {
     var store: String
     @Option(help: "Folder of the queue's database and of the sockets (made with mode 0700).")
     var state: String
-    @Option(help: "Where the enclave worker listens: vsock:CID:PORT or unix:/path.")
+    @Option(help: "Where the enclave worker listens: vsock:CID:PORT, unix:/path, or vsock-mux:/path:PORT in QEMU.")
     var worker: String
     @Option(
       help:
         "Where the relay finds KMS: host:port, unix:/path of devcloud, or auto: by the policy's key (needs --policy-key)."
     )
     var relayTarget = "auto"
-    @Option(help: "Where the worker finds the relay: vsock::PORT on Nitro (default: unix socket in the state folder).")
+    @Option(help: "Where the relay listens: vsock::PORT on Nitro (default: unix socket in the state folder).")
     var relayListen: String?
+    @Option(help: "What the worker is told (default: vsock:3:PORT, or the relay's socket); vsock:2:PORT in QEMU.")
+    var relayAddress: String?
     @Option(help: "The operator's socket (default: daemon.sock in the state folder).")
     var socket: String?
     @Option(help: "File with the policy's public key in hexadecimal; without it no cancel and no policy's end is seen.")
@@ -71,10 +73,12 @@ struct DaemonCommand: ParsableCommand {
       guard poll >= 0.05, poll <= 3600 else { throw ValidationError("--poll takes 0.05 to 3600 seconds.") }
       do {
         return Daemon.Settings(
-          storeURL: store, stateFolder: folder, worker: try Endpoint(worker), relayTarget: try RelayTarget(relayTarget),
+          storeURL: store, stateFolder: folder, worker: try WorkerAddress(worker), workerSilenceSeconds: workerSilence,
+          relayTarget: try RelayTarget(relayTarget),
           policyKey: try policyKey.map(Self.readKey), schedulesFolder: schedules, pollSeconds: poll,
           socketPath: socket.map { URL(filePath: $0).standardizedFileURL.path } ?? folder + "/daemon.sock",
-          relayEndpoint: try Endpoint(relayListen ?? "unix:\(folder)/relay.sock"))
+          relayEndpoint: try Endpoint(relayListen ?? "unix:\(folder)/relay.sock"),
+          relayAddress: try relayAddress.map { try Endpoint($0) })
       } catch let error as WireError {
         throw ValidationError("\(error)")
       }

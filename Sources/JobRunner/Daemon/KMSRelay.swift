@@ -55,8 +55,7 @@ final class KMSRelay: Sendable {
   private let configured: RelayTarget
   private let aim = Mutex(RelayTarget.automatic)
   private let log: Logger
-  /// A KMS exchange moves a few kilobytes: whoever is silent for so long is gone.
-  private static let stallMilliseconds: Int32 = 30_000
+  private let stallMilliseconds: Int32
   private let places = Places(count: KMSRelay.connections)
   /// Exchanges at once, each by two threads; a worker has one under way, or a few.
   static let connections = 64
@@ -64,7 +63,10 @@ final class KMSRelay: Sendable {
   private static let connectSeconds = 5
 
   /// Listens at once, so that the worker can be told the address.
-  init(listenOn endpoint: Endpoint, target: RelayTarget, log: Logger) throws {
+  ///
+  /// - Parameter stallMilliseconds: a KMS exchange moves a few kilobytes, and whoever is silent for so long is gone.
+  init(listenOn endpoint: Endpoint, target: RelayTarget, log: Logger, stallMilliseconds: Int32 = 30_000) throws {
+    self.stallMilliseconds = stallMilliseconds
     listener = try Listener(endpoint)
     configured = target
     self.log = log
@@ -91,15 +93,18 @@ final class KMSRelay: Sendable {
     }
   }
 
-  /// Where the worker connects.
-  var endpoint: Endpoint { listener.endpoint }
+  /// Where the worker connects, seen from an enclave: on vsock the parent has CID 3.
+  var address: Endpoint {
+    guard case .vsock(_, let port) = listener.endpoint else { return listener.endpoint }
+    return .vsock(cid: 3, port: port)
+  }
 
   /// Serves until ``stop()``, on a thread of its own.
   func start() {
     Thread.detachNewThread { [self] in
       while true {
         do {
-          guard let inner = try listener.accept(stallMilliseconds: Self.stallMilliseconds) else { return }
+          guard let inner = try listener.accept(stallMilliseconds: stallMilliseconds) else { return }
           // One over the limit is closed by being let go; the worker asks again.
           guard places.take() else { continue }
           Thread.detachNewThread { [self] in
@@ -146,7 +151,7 @@ final class KMSRelay: Sendable {
     switch target {
     case .automatic: throw WireError.connectionLost("no policy in the store says yet where KMS is")
     case .local(let endpoint):
-      return try Channel.connect(to: endpoint, stallMilliseconds: Self.stallMilliseconds)
+      return try Channel.connect(to: endpoint, stallMilliseconds: stallMilliseconds)
     case .tcp(let host, let port):
       var hints = addrinfo()
       hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -166,7 +171,7 @@ final class KMSRelay: Sendable {
         var patience = timeval(tv_sec: Self.connectSeconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         if Glibc.connect(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 {
-          return Channel(descriptor: descriptor, peer: "\(target)", stallMilliseconds: Self.stallMilliseconds)
+          return Channel(descriptor: descriptor, peer: "\(target)", stallMilliseconds: stallMilliseconds)
         }
         reason = String(cString: strerror(errno))
         Glibc.close(descriptor)

@@ -3,18 +3,18 @@ import Wire
 /// The host's end of the activities that have one answer. One connection for each (Wire/Messages.swift).
 struct WorkerClient: Sendable {
   /// Where the worker listens.
-  let endpoint: Endpoint
+  let endpoint: WorkerAddress
   /// Longest silence of the worker before it counts as lost.
   let stallMilliseconds: Int32
 
-  init(endpoint: Endpoint, stallMilliseconds: Int32 = 60_000) {
+  init(endpoint: WorkerAddress, stallMilliseconds: Int32 = 60_000) {
     self.endpoint = endpoint
     self.stallMilliseconds = stallMilliseconds
   }
 
   /// Opens a connection for one activity and sends its first frame.
   func open(_ activity: Activity) throws -> Channel {
-    let channel = try Channel.connect(to: endpoint, stallMilliseconds: stallMilliseconds)
+    let channel = try endpoint.connect(stallMilliseconds: stallMilliseconds)
     try channel.send(activity.encoded())
     return channel
   }
