@@ -10,7 +10,7 @@ DOCS ?= jobs/sample
 SECONDS ?= 60
 TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools image emulator check-infra lint fuzz golden clean
+.PHONY: help deps model build demo demo-attack test test-tools image emulator test-enclave check-infra lint fuzz golden clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ emulator: ## QEMU with the nitro-enclave machine, and vhost-device-vsock, to the
 
 check-infra: ## What can be checked of infra/ without Terraform and without AWS
 	@scripts/check-terraform.sh
+
+test-enclave: build model ## A whole job in an emulated enclave: real image, kernel, /dev/nsm and vsock
+	@scripts/test-enclave.sh
 
 lint: ## Formatting, strictly
 	@swift format lint --strict --parallel --recursive Package.swift Sources Tests

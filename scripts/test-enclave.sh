@@ -3,7 +3,8 @@
 # real AF_VSOCK and the real /dev/nsm; the daemon and devcloud (EMULATED) outside. Then the same once more with the
 # machine stopped in the middle of a job. Everything stands in a directory of its own and ends with this script.
 #
-# EPHEMERALML_ACCEL=tcg emulates in software where the processor could do it (kvm).
+# EPHEMERALML_ACCEL=kvm lets the processor run the machine, where /dev/kvm can do that; by default it is emulated in
+# software. --record writes the exchanges with /dev/nsm to Tests/Vectors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -16,7 +17,9 @@ mkdir "$log"
 unset EPHEMERAL_HOME EPHEMERAL_STORE EPHEMERAL_PROFILE EPHEMERAL_MODEL EPHEMERAL_DAEMON_SOCKET
 
 finish() {
-  local code=$?
+  local code=$? pid
+  # A stopped machine would never hear that it shall end.
+  for pid in ${pids[@]+"${pids[@]}"}; do kill -CONT "$pid" 2>/dev/null || true; done
   stop_all
   if [ "$code" -ne 0 ]; then
     for name in "$log"/*.log; do
@@ -31,7 +34,15 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+record=()
+[ "${1:-}" != --record ] || record=(--record "$root/Tests/Vectors")
+
 json() { python3 -c 'import json,sys; print(json.loads(sys.stdin.readline())[sys.argv[1]])' "$1"; }
+
+die() {
+  echo "test-enclave: $*" >&2
+  exit 1
+}
 
 # Waits until a file holds a line of this pattern: seconds, pattern, file.
 await_line() {
@@ -39,15 +50,16 @@ await_line() {
     grep -qE -- "$2" "$3" 2>/dev/null && return 0
     sleep 0.02
   done
-  echo "test-enclave: no \"$2\" in $3 within $1 s" >&2
-  return 1
+  die "no \"$2\" in $3 within $1 s"
 }
 
-# Ends one part that `start` started, by its process id.
+# Ends one part that was started here, by its process id, which may be another's afterwards.
 end() {
-  local pid
+  local pid each left=()
   pid=$(cat "$state/$1.pid")
-  kill -"${2:-TERM}" "$pid"
+  for each in "${pids[@]}"; do [ "$each" = "$pid" ] || left+=("$each"); done
+  pids=(${left[@]+"${left[@]}"})
+  kill -"${2:-TERM}" "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || true
 }
 
@@ -57,13 +69,13 @@ cloud() {
   class=$1 folder=$state/$1
   store=file://$folder/store
   export EPHEMERAL_HOME=$folder/analyst
-  mkdir -m 700 "$folder" "$folder/store"
+  mkdir -m 700 "$folder" "$folder/store" "$folder/owner"
   local flag=()
   [ "$class" = development ] || flag=(--emulated)
   "$bin/devcloud" init --state "$folder/cloud" "${flag[@]}" >"$folder/init.log"
   epoch_key=$(tr -d '\n' <"$folder/cloud/keys.json" | json epoch_key)
   model_key=$(tr -d '\n' <"$folder/cloud/keys.json" | json model_key)
-  "$bin/ephemeral" policy keygen --output "$folder/policy" 2>/dev/null >&2
+  "$bin/ephemeral" policy keygen --output "$folder/policy" >>"$log/parties.log" 2>&1
   local module=()
   [ "$class" = emulated ] || module=(--nsm-socket "$folder/nsm")
   start "devcloud-$class" 'devcloud ready' "$bin/devcloud" run --state "$folder/cloud" --kms-socket "$folder/kms" "${module[@]}"
@@ -75,10 +87,10 @@ parties() {
   [ "$class" = emulated ] || flag=(--root "$folder/cloud/attestation-root.pem")
   "$bin/devcloud" allow --state "$folder/cloud" --pcr0 "$1" --pcr1 "$2" --pcr2 "$3" >/dev/null
   "$bin/ephemeral" setup --store "$store" --profile "$class" --class "$class" "${flag[@]}" \
-    --policy-key "$folder/policy.pub" --name analyst >"$folder/setup.log" 2>&1
+    --policy-key "$folder/policy.pub" --name analyst >>"$log/parties.log" 2>&1
   model=$("$bin/ephemeral" models publish .cache/models/all-MiniLM-L6-v2 --home "$folder/owner" --store "$store" \
     --kms-key "$model_key" --aws-profile "$folder/cloud/credentials:publisher" --kms-endpoint "unix:$folder/kms" \
-    --kms-roots "$folder/cloud/kms-roots.pem" 2>/dev/null)
+    --kms-roots "$folder/cloud/kms-roots.pem" 2>>"$log/parties.log")
   cat >"$folder/policy.yaml" <<POLICY
 version: 1
 valid_for_days: 1
@@ -88,12 +100,12 @@ epoch_key: $epoch_key
 minimum_epoch: 1
 epoch_validity_hours: 24
 submitters:
-$("$bin/ephemeral" keys export --name analyst --model "$model" 2>/dev/null | sed 's/^/  /')
+$("$bin/ephemeral" keys export --name analyst --model "$model" 2>>"$log/parties.log" | sed 's/^/  /')
 publishers:
-$("$bin/ephemeral" keys export --publisher --name models-team --model-key "$model_key" --home "$folder/owner" 2>/dev/null | sed 's/^/  /')
+$("$bin/ephemeral" keys export --publisher --name models-team --model-key "$model_key" --home "$folder/owner" 2>>"$log/parties.log" | sed 's/^/  /')
 POLICY
-  "$bin/ephemeral" policy sign "$folder/policy.yaml" --key "$folder/policy.key" --output "$folder/policy.cose" 2>/dev/null >&2
-  "$bin/ephemeral" policy install "$folder/policy.cose" --profile "$class" 2>/dev/null >&2
+  "$bin/ephemeral" policy sign "$folder/policy.yaml" --key "$folder/policy.key" --output "$folder/policy.cose" >>"$log/parties.log" 2>&1
+  "$bin/ephemeral" policy install "$folder/policy.cose" --profile "$class" >>"$log/parties.log" 2>&1
 }
 
 daemon() {
@@ -105,15 +117,15 @@ daemon() {
 # --- The machine.
 
 vsock=$state/vsock
+# Boots an image and waits for its line on the console: the worker's, unless others are named.
 boot() {
+  local image=${1:-$state/enclave.eif} ready=${2:-enclave-worker ready EMULATED}
   launch vsock-device "$emulator/vhost-device-vsock" --guest-cid 4 \
     --socket "$state/vhost" --uds-path "$vsock"
   for _ in $(seq 100); do [ -S "$state/vhost" ] && break; sleep 0.02; done
-  local accel=(-accel kvm -accel tcg)
-  [ -z "${EPHEMERALML_ACCEL:-}" ] || accel=(-accel "$EPHEMERALML_ACCEL")
-  start machine 'enclave-worker ready EMULATED' "$emulator/qemu-system-x86_64" -M nitro-enclave,vsock=c,id=test-enclave \
-    -L "$emulator/firmware" -kernel "$state/enclave.eif" -nographic -m 1024 "${accel[@]}" -cpu max \
-    -chardev "socket,id=c,path=$state/vhost" -no-reboot
+  start machine "$ready" "$emulator/qemu-system-x86_64" -M nitro-enclave,vsock=c,id=test-enclave \
+    -L "$emulator/firmware" -kernel "$image" -nographic -m 1024 \
+    -accel "${EPHEMERALML_ACCEL:-tcg}" -cpu max -chardev "socket,id=c,path=$state/vhost" -no-reboot
 }
 unplug() {
   end machine "${1:-TERM}"
@@ -134,6 +146,14 @@ run "$bin/ephemeral" image build --kernel "$kernel" --init "$state/init" --worke
 "$bin/ephemeral" image measure "$state/enclave.eif" --json >"$state/measured"
 pcr0=$(json pcr0 <"$state/measured")
 parties "$pcr0" "$(json pcr1 <"$state/measured")" "$(json pcr2 <"$state/measured")"
+
+stage "Everything that /dev/nsm can be asked, by a probe in the worker's place"
+gcc -O2 -static -s -o "$state/probe" Tests/EnclaveTests/Probe/probe.c
+"$bin/ephemeral" image build --kernel "$kernel" --init "$state/init" --worker "$state/probe" --class emulated \
+  --policy-key "$folder/policy.pub" --kms-roots "$folder/cloud/kms-roots.pem" --output "$state/probe.eif" >/dev/null
+boot "$state/probe.eif" 'probe ready'
+scripts/nsm-exchanges.py "$vsock" "$("$bin/ephemeral" image measure "$state/probe.eif" --json | json pcr0)" ${record[@]+"${record[@]}"}
+unplug
 
 stage "Boot, and the daemon outside"
 boot
@@ -166,26 +186,27 @@ stage "PCR0: what the machine's security module attested, and what was computed 
 attested=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["pcrs"]["0"])' "$state/attested")
 printf 'attested  %s\ncomputed  %s\n' "$attested" "$pcr0"
 [ "$attested" = "$pcr0" ] || die "they differ"
-for class in '' '--root '"$folder/cloud/attestation-root.pem"; do
-  # shellcheck disable=SC2086
-  if "$bin/ephemeral" attest verify "$state/first/receipt.cose" $class 2>"$state/refusal"; then
+# Nobody else takes it: not production (the default), not a development root.
+refused() {
+  if "$bin/ephemeral" attest verify "$state/first/receipt.cose" "$@" 2>"$state/refusal"; then
     die "an emulated receipt passed for evidence of another class"
   fi
   grep error: "$state/refusal"
-done
+}
+refused
+refused --root "$folder/cloud/attestation-root.pem"
 
 stage "The machine stops in the middle of a job: the host notices, and the job ends after a restart"
 unplug
 boot
-ready=$(grep -c 'worker is ready' "$log/daemon-emulated.log")
 submit
 await_line 60 "job=$job.*claimed" "$log/daemon-emulated.log"
 # The new machine has no model yet: for the next seconds it pulls 90 MB.
 kill -STOP "$(cat "$state/machine.pid")"
 stopped=$(elapsed)
-await_line 60 "job=$job.*worker" "$log/daemon-emulated.log"
+await_line 60 "job=$job.*worker_(lost|unavailable)" "$log/daemon-emulated.log"
 printf 'stopped at %s s; the daemon at %s s:\n' "$stopped" "$(elapsed)"
-grep -E "job=$job.*worker" "$log/daemon-emulated.log" | sed 's/^[^ ]* //'
+grep -E "job=$job.*worker_(lost|unavailable)" "$log/daemon-emulated.log" | sed 's/^[^ ]* //'
 unplug KILL
 boot
 fetch "$state/second"

@@ -12,6 +12,10 @@ package final class Channel: @unchecked Sendable {
   /// Longest wait for a peer that moves nothing, in milliseconds. Of the one thread that uses the channel.
   package var stallMilliseconds: Int32
 
+  /// Handed to the system at once. On vsock each call makes a packet, and since 6.17 (6.12 by backport) Linux lays one of
+  /// more than 32 KiB into several descriptors, of which vhost-device-vsock and others take the first alone: the connection
+  /// then stalls for ever.
+  private static let sendBytes = 16 << 10
   /// When what is under way must be done, by the monotonic clock in milliseconds.
   private var deadline: Int64?
 
@@ -108,7 +112,8 @@ package final class Channel: @unchecked Sendable {
       while sent < buffer.count {
         try wait(for: Int16(POLLOUT))
         let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
-        let got = Glibc.send(descriptor, buffer.baseAddress?.advanced(by: sent), buffer.count - sent, flags)
+        let count = min(buffer.count - sent, Self.sendBytes)
+        let got = Glibc.send(descriptor, buffer.baseAddress?.advanced(by: sent), count, flags)
         if got >= 0 {
           sent += got
         } else if errno != EINTR && errno != EAGAIN {

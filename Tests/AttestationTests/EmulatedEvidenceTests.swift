@@ -1,5 +1,7 @@
 import Crypto
+import Foundation
 import SealedCrypto
+import TestSupport
 import Testing
 import Wire
 
@@ -157,6 +159,23 @@ struct EmulatedEvidenceTests {
   @Test func noFlippedBitChangesWhatADocumentIsHeldTo() throws {
     let bytes = TestDocument(pki, userData: bound).unsigned()
     try EmulatedDocumentBits.check(bytes, image: image, userData: bound)
+  }
+
+  /// Of QEMU's own security module: scripts/nsm-exchanges.py asked a real /dev/nsm for it, over SHA-256 of "emulated".
+  @Test func aDocumentOfTheRealEmulatorVerifiesAndNoFlippedBitChangesWhatItIsHeldTo() throws {
+    let file = Checkout.root.appending(path: "Tests/Vectors/attestation/emulated.cose")
+    let bytes = [UInt8](try Data(contentsOf: file))
+    let bound = Array(SHA256.hash(data: Array("emulated".utf8)))
+    let found = try QEMU.verifier.verify(
+      .init(bytes), at: .documentTime, measurements: nil, userData: .exactly(bound), nonce: .absent, publicKey: .absent)
+    #expect(found.evidenceClass == .emulated)
+    #expect(found.pcrs.keys.sorted() == Array(0...17))
+    let measured = MeasurementTuple(
+      name: "probe", pcr0: try #require(found.pcrs[0]), pcr1: try #require(found.pcrs[1]),
+      pcr2: try #require(found.pcrs[2]), pcr8: nil)
+    try EmulatedDocumentBits.check(bytes, image: measured, userData: bound)
+    #expect(reason(bytes, by: AttestationVerifier(try .production()), measurements: nil) == .evidenceClass)
+    #expect(reason(bytes, by: try pki.verifier, measurements: nil) == .evidenceClass)
   }
 }
 

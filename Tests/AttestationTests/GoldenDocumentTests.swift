@@ -19,7 +19,9 @@ struct GoldenDocumentTests {
   }
 
   @Test func everyDocumentHasTheOutcomeOfItsName() throws {
-    let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).filter { $0.hasSuffix(".cose") }
+    let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).filter {
+      $0.hasSuffix(".cose") && $0 != "emulated.cose"
+    }
     #expect(files.count == 3)
     for file in files {
       let name = String(file.dropLast(5))

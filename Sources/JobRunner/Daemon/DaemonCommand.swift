@@ -30,6 +30,8 @@ struct DaemonCommand: ParsableCommand {
     var state: String
     @Option(help: "Where the enclave worker listens: vsock:CID:PORT, unix:/path, or vsock-mux:/path:PORT in QEMU.")
     var worker: String
+    @Option(help: "Seconds without a word from the worker after which it counts as lost, and its job is tried again.")
+    var workerSilence: Double = 60
     @Option(
       help:
         "Where the relay finds KMS: host:port, unix:/path of devcloud, or auto: by the policy's key (needs --policy-key)."
@@ -71,6 +73,9 @@ struct DaemonCommand: ParsableCommand {
         throw ValidationError("--relay-target auto reads the policy: give --policy-key, or name the target.")
       }
       guard poll >= 0.05, poll <= 3600 else { throw ValidationError("--poll takes 0.05 to 3600 seconds.") }
+      guard workerSilence >= 1, workerSilence <= 3600 else {
+        throw ValidationError("--worker-silence takes 1 to 3600 seconds.")
+      }
       do {
         return Daemon.Settings(
           storeURL: store, stateFolder: folder, worker: try WorkerAddress(worker), workerSilenceSeconds: workerSilence,

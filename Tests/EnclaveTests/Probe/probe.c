@@ -2,7 +2,8 @@
 // /dev/nsm as they are, and echoes bytes. A worker never does that: it would attest whatever a host asks.
 //
 // Port 5001: any number of exchanges, each a 32-bit big-endian length and a request, answered alike; what the driver
-// refuses is answered by 0xFFFFFFFF and a 32-bit errno. Port 5002: an echo.
+// refuses is answered by 0xFFFFFFFF and a 32-bit errno. Port 5002: an echo, which hands the kernel no more than 16 KiB
+// at once, as the worker does (Wire/Channel.swift says why).
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ static int read_all(int fd, void *into, size_t count) {
 
 static int write_all(int fd, const void *from, size_t count) {
   for (const uint8_t *next = from; count > 0;) {
-    ssize_t sent = write(fd, next, count);
+    ssize_t sent = write(fd, next, count < 16 << 10 ? count : 16 << 10);
     if (sent <= 0) return -1;
     next += sent;
     count -= (size_t)sent;
