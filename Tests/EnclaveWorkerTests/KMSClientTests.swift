@@ -207,6 +207,31 @@ struct KMSClientTests {
     guard case .unreachable = error else { Issue.record("\(String(describing: error))"); return }
   }
 
+  @Test("A relay that takes the connection and says nothing, or stops within the handshake, costs the deadline alone")
+  func silentRelay() throws {
+    for sent in [[], [0x16, 0x03, 0x03, 0x04, 0xBA, 0x02]] as [[UInt8]] {
+      let path = NSTemporaryDirectory() + "silent-\(UInt32.random(in: 0 ... .max)).sock"
+      let relay = try Listener(.unix(path))
+      defer { relay.close() }
+      Foundation.Thread.detachNewThread {
+        guard let worker = try? relay.accept() else { return }
+        try? worker.write(sent)
+        while let piece = try? worker.read(upTo: 1 << 16), !piece.isEmpty {}
+      }
+      let access = KMSAccess(
+        relay: .unix(path),
+        credentials: LentCredentials(
+          AWSCredentials(accessKeyID: "AKIDEXAMPLE", secret: try SecretBytes(copying: [1]), sessionToken: nil)),
+        requireHybridTLS: true, useFIPSEndpoint: false)
+      let error = #expect(throws: KMSFault.self) {
+        try client(wholeSeconds: 1).generateDataKey(
+          under: try KMSKeyARN(Self.arn), context: .model(manifest: try ContentDigest(repeatElement(1, count: 32))),
+          access: access)
+      }
+      guard case .unreachable = error else { Issue.record("\(String(describing: error))"); return }
+    }
+  }
+
   @Test("A system clock that differs from the security module's stops the request: certificates are judged by it")
   func clock() throws {
     let kms = try TestKMS()
