@@ -37,7 +37,7 @@ trap 'exit 130' INT TERM
 record=()
 [ "${1:-}" != --record ] || record=(--record "$root/Tests/Vectors")
 
-json() { python3 -c 'import json,sys; print(json.loads(sys.stdin.readline())[sys.argv[1]])' "$1"; }
+json() { python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 
 die() {
   echo "test-enclave: $*" >&2
@@ -73,8 +73,8 @@ cloud() {
   local flag=()
   [ "$class" = development ] || flag=(--emulated)
   "$bin/devcloud" init --state "$folder/cloud" "${flag[@]}" >"$folder/init.log"
-  epoch_key=$(tr -d '\n' <"$folder/cloud/keys.json" | json epoch_key)
-  model_key=$(tr -d '\n' <"$folder/cloud/keys.json" | json model_key)
+  epoch_key=$(json epoch_key <"$folder/cloud/keys.json")
+  model_key=$(json model_key <"$folder/cloud/keys.json")
   "$bin/ephemeral" policy keygen --output "$folder/policy" >>"$log/parties.log" 2>&1
   local module=()
   [ "$class" = emulated ] || module=(--nsm-socket "$folder/nsm")
@@ -209,7 +209,7 @@ grep -E "job=$job.*worker_(lost|unavailable)" "$log/daemon-emulated.log" | sed '
 unplug KILL
 boot
 fetch "$state/second"
-attempt=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["attempt"])' "$folder/store/jobs/$job/commit.json")
+attempt=$(json attempt <"$folder/store/jobs/$job/commit.json")
 echo "committed by attempt $attempt"
 [ "$attempt" -gt 1 ] || die "the job was not interrupted"
 unplug
