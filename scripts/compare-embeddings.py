@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares the embeddings of folders that `ephemeral results get` wrote with those of the first one.
 
-Results do not depend on batch, order or threads, but they do on the instruction set: a machine without AVX-512 rounds
-otherwise. So bits are compared, and where they differ the angle: it must stay below a thousandth of a degree.
+They are expected to be the same bits, on AVX-512 and on AVX2 alike. Should another instruction set round otherwise, the
+angle between two must stay far below what any use of them would notice.
 """
 import base64
 import json

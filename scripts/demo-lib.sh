@@ -3,6 +3,7 @@
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold= plain=; fi
 pids=()
+start_seconds=30
 began=$(date +%s%N)
 
 # Seconds since the start, one decimal.
@@ -61,12 +62,12 @@ start() {
   shift 2
   launch "$name" "$@"
   pid=$(cat "$state/$name.pid")
-  for _ in $(seq 600); do
+  for _ in $(seq $((start_seconds * 20))); do
     grep -qE -- "$ready" "$log/$name.log" 2>/dev/null && return 0
     kill -0 "$pid" 2>/dev/null || { tail -5 "$log/$name.log" >&2; die "$name ended; its log is $log/$name.log"; }
     sleep 0.05
   done
-  die "$name is not ready after 30 s; its log is $log/$name.log"
+  die "$name is not ready after $start_seconds s; its log is $log/$name.log"
 }
 
 # Peak memory of a part, while it runs.

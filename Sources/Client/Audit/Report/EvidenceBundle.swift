@@ -161,7 +161,7 @@ struct Report {
   var json: String {
     let head: [(String, JSONLine)] = [
       ("format", .text("ephemeralml/v1/evidence")), ("evidence_class", .text(profile.evidenceClass.rawValue)),
-      ("warning", .optional(profile.evidenceClass.banner)), ("root_sha256", .text(profile.anchor.sha256.hex)),
+      ("warning", .optional(profile.evidenceClass.banner)), ("root_sha256", .optional(profile.anchor.rootSHA256?.hex)),
       ("policy_key", .text(Hex.encode(profile.policyKey.bytes))), ("verdict", .text(verdict)),
       ("sound", .bool(result.isSound && !records.isEmpty)), ("verified", .unsigned(UInt64(records.count))),
       ("failed", .unsigned(UInt64(failedCount))), ("nights", .unsigned(UInt64(result.nights))),

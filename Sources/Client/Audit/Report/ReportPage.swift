@@ -52,7 +52,7 @@ struct ReportPage {
     let nights = result.findings.counts[.night, default: 0]
     var rows = [
       ("Evidence", report.profile.evidenceClass.rawValue),
-      ("Root certificate (SHA-256)", report.profile.anchor.sha256.hex),
+      ("Root certificate (SHA-256)", report.profile.anchor.rootSHA256?.hex ?? "none: nobody signs emulated evidence"),
       ("Policy key", Hex.encode(report.profile.policyKey.bytes)), ("Receipts verified", "\(report.records.count)"),
       ("Files that failed", "\(report.failedCount)"), ("Outcomes", outcomes), ("Time of the jobs", span ?? "–"),
       ("Jobs without a receipt in the store", "\(result.unfinished)"),
