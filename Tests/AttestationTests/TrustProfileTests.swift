@@ -40,7 +40,7 @@ struct TrustProfileTests {
   }
 
   @Test func bytesThatAreNoCertificateAreRefusedInWordsForPeople() throws {
-    let der = try TestPKI().anchor.root.derBytes()
+    let der = try TestPKI().certificates[0]
     let broken: [[UInt8]] = [
       [], [0x30], Array(der.dropLast()), Array(der.dropFirst(4)), [0x04, 0x01, 0x00], der + [0],
     ]

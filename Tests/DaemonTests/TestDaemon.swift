@@ -46,13 +46,13 @@ final class TestDaemon: Sendable {
 
   private func supervisor() -> WorkerSupervisor {
     WorkerSupervisor(
-      client: WorkerClient(endpoint: worker), store: store, relay: .unix(folder + "/r.sock"), policyKey: nil,
+      client: WorkerClient(endpoint: .direct(worker)), store: store, relay: .unix(folder + "/r.sock"), policyKey: nil,
       credentials: FixedCredentials(credentials), onPolicy: { _ in }, log: log.logger)
   }
 
   func executor() -> ExecutorLoop {
     ExecutorLoop(
-      queue: queue, store: store, supervisor: supervisor(), client: WorkerClient(endpoint: worker),
+      queue: queue, store: store, supervisor: supervisor(), client: WorkerClient(endpoint: .direct(worker)),
       clock: SystemClock(), states: states,
       log: log.logger)
   }
