@@ -107,6 +107,35 @@ struct AuditTests {
     #expect(try byHead.only(.fork).detail.contains("the head names another"))
   }
 
+  @Test("a job that ended without results fills no night, and its number is not passed over in silence")
+  func outcomes() throws {
+    let desk = try Desk()
+    var receipts = try desk.nights(3).map(\.receipt)
+    receipts[1] = try desk.resigned(receipts[1]) {
+      $0.outcome = .refused; $0.code = .refused
+    }
+    let result = try desk.audit(folder: try desk.collect(receipts)) {
+      $0.ledger = try desk.streams()
+      $0.nights = try NightPlan(everyMs: Desk.hourMs, sinceMs: Desk.nowMs, untilMs: Desk.nowMs + 3 * Desk.hourMs)
+    }
+    #expect(try result.only(.outcome).numbers == 2...2)
+    #expect(result.findings.counts[.night] == 1)
+    let alone = try desk.audit(folder: "\(desk.folder)/collected") { $0.ledger = try desk.streams() }
+    #expect(alone.isSound && PreparedAudit.status(alone) == .partial)
+  }
+
+  @Test("heads of one stream that name different manifests are a fork, whichever is newer")
+  func headsThatDiffer() throws {
+    let desk = try Desk()
+    let receipts = try desk.nights(2).map(\.receipt)
+    let older = try desk.streams()[0].head(signedBy: desk.submitterKey, nowMs: Desk.nowMs)
+    var claims = older.claims
+    claims.sequence = 1
+    let other = try Signed.sign(claims, with: desk.submitterKey)
+    let result = try desk.audit(folder: try desk.collect(receipts)) { $0.heads = [older, other] }
+    #expect(try result.only(.fork).numbers == 1...1)
+  }
+
   @Test("a number behind the ledger's last is another machine's; behind a head's it is only newer")
   func beyond() throws {
     let desk = try Desk()
@@ -118,6 +147,7 @@ struct AuditTests {
     let newer = try desk.audit(folder: folder) { $0.heads = [head] }
     #expect(newer.isSound)
     #expect(try newer.only(.beyondHead).numbers == 4...4)
+    #expect(newer.streams.map(\.tail) == [.notProven], "what came behind the head may have been left out")
     PrivateFiles.removeEntry(fourth.path)
     let other = try desk.audit(folder: folder) { $0.ledger = try desk.streams() }
     #expect(try other.only(.fork).detail.contains("another machine"))
@@ -248,6 +278,14 @@ struct AuditTests {
       $0.stream = other.record.stream.id
     }
     #expect(chosen.findings.counts == [.night: 4])
+    // One job that is run again every night serves one of them.
+    let again = try desk.resigned(receipts[0], atMs: Desk.nowMs + 2 * Desk.hourMs + 2000) {
+      $0.startedMs = Desk.nowMs + 2 * Desk.hourMs + 500
+      $0.endedMs = Desk.nowMs + 2 * Desk.hourMs + 1500
+      $0.attempt += 1
+    }
+    let repeated = try desk.audit(folder: try desk.collect(receipts + [again], to: "again")) { $0.nights = plan }
+    #expect(repeated.findings.counts[.night] == 1)
     // Bundles of one night may be several; a job before and behind the nights counts for none.
     let early = try NightPlan(begins: [10, 20, 30], sinceMs: 10, untilMs: 40)
     #expect(early.empty(startedMs: [9, 10, 19, 40, 41]) == [20..<30, 30..<40])

@@ -6,7 +6,7 @@ package struct AuditFinding: Sendable, Equatable {
   package enum Severity: String, Sendable {
     /// Something is wrong or missing: the audit has failed.
     case invalid
-    /// Not decided yet: a job whose time to run is not over.
+    /// Somebody must look: a job that is not decided yet, or one that ended without all its results.
     case pending
     /// Told because an auditor may ask; nothing is wrong.
     case note
@@ -34,6 +34,9 @@ package struct AuditFinding: Sendable, Equatable {
     case manifest
     /// A job of the ledger that has no receipt, and whose time to run is not over.
     case pending
+    /// A number whose job has a receipt but not all its results. Withholding a bundle until its time is over makes such a
+    /// receipt too, so it is no proof that the documents were served.
+    case outcome
     /// A stream that the ledger or a head does not have.
     case stream
     /// One manifest and one bundle, several receipts: the job was run again.
@@ -54,7 +57,7 @@ package struct AuditFinding: Sendable, Equatable {
     package var severity: Severity {
       switch self {
       case .unreadable, .unverified, .gap, .fork, .order, .duplicate, .night, .policy, .manifest: .invalid
-      case .pending: .pending
+      case .pending, .outcome: .pending
       case .stream, .retry, .copy, .voided, .uncommitted, .unbound, .beyondHead, .sealed: .note
       }
     }

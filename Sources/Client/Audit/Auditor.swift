@@ -73,7 +73,8 @@ package struct Auditor {
       plan.ledger.flatMap(\.entries).map { ($0.record.job, $0.record) }, uniquingKeysWith: { first, _ in first })
     var voided: [StreamKey: Set<UInt64>] = [:]
     var names: [StreamKey: String] = [:]
-    var seen: Set<ContentDigest> = []
+    /// Where each receipt stands among the records.
+    var seen: [ContentDigest: Int] = [:]
     try source.forEach { evidence in
       switch evidence {
       case .unreadable(let place, let reason):
@@ -83,7 +84,12 @@ package struct Auditor {
       case .receipt(let found):
         guard let record = judge(found, ledger, &result.findings) else { return }
         guard plan.stream == nil || record.stream == nil || record.stream?.key.id == plan.stream else { return }
-        guard seen.insert(record.receipt).inserted else {
+        if let index = seen[record.receipt] {
+          // A copy that is not the committed one must not stand for it.
+          if result.records[index].isCommitted == false, record.isCommitted == true {
+            result.records[index] = record
+            open(record, found, &voided, &names, &result.findings)
+          }
           let number = record.stream?.sequence
           let copy = AuditFinding(
             .copy, "a receipt that stands elsewhere too", stream: record.stream?.key,
@@ -94,6 +100,7 @@ package struct Auditor {
           throw ClientError(
             .input, "more than \(Self.receiptsLimit) receipts", remedy: "audit one stream at a time, with --stream")
         }
+        seen[record.receipt] = result.records.count
         result.records.append(record)
         try visit(record, found.bytes)
         open(record, found, &voided, &names, &result.findings)
@@ -165,10 +172,8 @@ package struct Auditor {
     let ledger = Dictionary(
       plan.ledger.map { (StreamKey(submitter: $0.submitter.digest, id: $0.id), $0) },
       uniquingKeysWith: { first, _ in first })
-    // The newest of a stream's heads; an older one says nothing more.
-    let heads = Dictionary(
-      plan.heads.map { (StreamKey(submitter: $0.signer.digest, id: $0.claims.stream), $0.claims) },
-      uniquingKeysWith: { $0.sequence >= $1.sequence ? $0 : $1 })
+    let heads = Dictionary(grouping: plan.heads) { StreamKey(submitter: $0.signer.digest, id: $0.claims.stream) }
+      .mapValues { $0.map(\.claims).sorted { ($0.sequence, $0.manifest) < ($1.sequence, $1.manifest) } }
     let records = Dictionary(grouping: result.records.filter { $0.stream != nil }) { $0.stream?.key }
     let unbound = Set(result.records.filter { $0.stream == nil }.map(\.job))
     let keys = Set(records.keys.compactMap { $0 }).union(ledger.keys).union(heads.keys)
@@ -180,20 +185,26 @@ package struct Auditor {
         result.findings.add(AuditFinding(.stream, detail, stream: key))
       }
       let chain = StreamChain(
-        key: key, records: records[key] ?? [], ledger: ledger[key], head: heads[key],
+        key: key, records: records[key] ?? [], ledger: ledger[key], heads: heads[key] ?? [],
         voidedByManifests: voided[key] ?? [], name: names[key], unbound: unbound, asOfMs: plan.asOfMs)
       result.streams.append(chain.examine(&result.findings))
     }
   }
 
-  /// Every stream that is judged must have every night: another stream's job is no proof that this one was served.
+  /// Every stream that is judged must have every night: another stream's job is no proof that this one was served. Each
+  /// number serves one night, that of its first attempt with results: one job run again every night would serve them all.
   private func nights(_ result: inout AuditResult) {
     guard let plan = plan.nights else { return }
     result.nights = plan.count
-    let begins = Dictionary(grouping: result.records.filter { $0.stream != nil }) { $0.stream?.key }
+    var begins: [StreamKey: [UInt64: UInt64]] = [:]
+    for record in result.records where record.isCommitted != false {
+      guard let place = record.stream, record.outcome == .completed || record.outcome == .partial else { continue }
+      let first = begins[place.key]?[place.sequence] ?? .max
+      begins[place.key, default: [:]][place.sequence] = min(first, record.startedMs)
+    }
     let keys: [StreamKey?] = result.streams.isEmpty ? [nil] : result.streams.map(\.key)
     for key in keys {
-      for night in plan.empty(startedMs: (begins[key] ?? []).lazy.map(\.startedMs)) {
+      for night in plan.empty(startedMs: key.flatMap { begins[$0] }.map { Array($0.values) } ?? []) {
         let detail =
           "no job began between \(Timestamps.text(night.lowerBound)) and \(Timestamps.text(night.upperBound))"
         result.findings.add(AuditFinding(.night, detail, stream: key))

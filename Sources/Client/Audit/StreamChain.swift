@@ -29,7 +29,8 @@ struct StreamChain {
   let key: StreamKey
   let records: [AuditRecord]
   let ledger: LedgerStream?
-  let head: StreamHeadClaims?
+  /// The stream's heads by their numbers.
+  let heads: [StreamHeadClaims]
   /// Voided by manifests that were opened.
   let voidedByManifests: Set<UInt64>
   let name: String?
@@ -38,8 +39,11 @@ struct StreamChain {
   let asOfMs: UInt64
 
   private var voided: Set<UInt64> {
-    voidedByManifests.union(ledger?.voided ?? []).union(head?.voided ?? [])
+    voidedByManifests.union(ledger?.voided ?? []).union(heads.flatMap(\.voided))
   }
+
+  /// The head that says most.
+  private var head: StreamHeadClaims? { heads.last }
 
   /// Judges the stream.
   func examine(_ findings: inout AuditFindings) -> StreamSummary {
@@ -71,12 +75,21 @@ struct StreamChain {
     }
     let known = max(last, ledger?.entries.last?.record.stream.sequence ?? 0, head?.sequence ?? 0)
     if known > last { missing += gap(last + 1...known, expected, voided, &findings) }
-    if ledger == nil, let head, last > head.sequence {
+    for (index, head) in heads.enumerated() {
+      let others = heads[..<index].filter { $0.sequence == head.sequence }.map(\.manifest)
+      let known = others + (expected[head.sequence].map { [$0.record.manifest] } ?? [])
+      guard known.contains(where: { $0 != head.manifest }) else { continue }
+      add(
+        .fork, "a head names another manifest of this number than the ledger or another head", head.sequence, nil,
+        &findings)
+    }
+    let isBeyond = ledger == nil && head.map { last > $0.sequence } ?? false
+    if isBeyond, let head {
       let detail = "newer than the head, which was signed at number \(head.sequence); the tail behind it is not proven"
       findings.add(AuditFinding(.beyondHead, detail, stream: key, numbers: head.sequence + 1...last))
     }
     let tail: StreamTail =
-      ledger != nil ? .ledger : head.map { .head(issuedMs: $0.issuedMs) } ?? .notProven
+      ledger != nil ? .ledger : isBeyond ? .notProven : head.map { .head(issuedMs: $0.issuedMs) } ?? .notProven
     return StreamSummary(
       key: key, name: ledger?.name ?? name, receipts: places.count, last: known, missing: missing,
       voided: voided.count, tail: tail)
@@ -85,8 +98,7 @@ struct StreamChain {
   /// The manifest of a number without a receipt, where something signed tells it.
   private func manifests(of number: UInt64, _ expected: [UInt64: LedgerEntry]) -> Set<ContentDigest> {
     if let entry = expected[number] { return [entry.record.manifest] }
-    if let head, head.sequence == number { return [head.manifest] }
-    return []
+    return Set(heads.filter { $0.sequence == number }.map(\.manifest))
   }
 
   /// One number's receipts.
@@ -104,7 +116,7 @@ struct StreamChain {
         add(.fork, "the ledger has another manifest of this number: \(places)", number, nil, &findings)
       } else if entry == nil, ledger != nil {
         add(.fork, "the ledger has no such number: another machine went on with it: \(places)", number, nil, &findings)
-      } else if ledger == nil, let head, head.sequence == number, head.manifest != manifest {
+      } else if heads.contains(where: { $0.sequence == number && $0.manifest != manifest }) {
         add(.fork, "the head names another manifest of this number: \(places)", number, nil, &findings)
       }
       let same = group.filter { $0.stream?.manifest == manifest }
@@ -115,7 +127,20 @@ struct StreamChain {
     }
     if voided.contains(number) {
       add(.voided, "its submitter had voided it: \(places)", number, group.first?.place, &findings)
+    } else if let reason = Self.incompleteness(group) {
+      add(.outcome, "\(reason): \(places)", number, nil, &findings)
     }
+  }
+
+  /// Why a number's receipts do not say that all its documents have results; nil when one says so.
+  private static func incompleteness(_ group: [AuditRecord]) -> String? {
+    let committed = group.filter { $0.isCommitted != false }
+    if committed.isEmpty { return "none of its attempts was committed" }
+    if committed.contains(where: { $0.outcome == .completed && $0.failedItems == 0 }) { return nil }
+    guard let best = committed.first(where: { $0.outcome == .completed || $0.outcome == .partial }) else {
+      return "\(committed[0].outcome.rawValue), without results"
+    }
+    return "\(best.failedItems) of \(best.items) items have no result"
   }
 
   /// Numbers without a receipt; returns how many are missing and not void.
@@ -139,7 +164,7 @@ struct StreamChain {
       start = number + 1
       guard !voided.contains(number), let entry = expected[number] else { continue }
       if unbound.contains(entry.record.job) {
-        add(.unbound, "its job ended before its manifest verified", number, nil, &findings)
+        add(.outcome, "its job ended before its manifest verified, without results", number, nil, &findings)
       } else {
         let until = Timestamps.text(entry.record.notAfterMs)
         add(.pending, "no receipt yet; it may begin to run until \(until)", number, nil, &findings)

@@ -31,7 +31,8 @@ struct PreparedAudit {
   /// What the result means for a script: never 0 for what is wrong, missing, or could not be read.
   static func status(_ result: AuditResult) -> ExitStatus {
     if !result.isSound { return .invalid }
-    if result.records.isEmpty { return .notFound }
+    // Receipts that stand in no stream say nothing about any night.
+    if result.records.isEmpty || result.streams.isEmpty { return .notFound }
     return result.findings.count(.pending) > 0 ? .partial : .done
   }
 
@@ -43,7 +44,7 @@ struct PreparedAudit {
   private func summary(_ result: AuditResult) -> JSONLine {
     let counts = result.findings.counts
     return .object([
-      ("event", .text("audit")), ("sound", .bool(result.isSound && !result.records.isEmpty)),
+      ("event", .text("audit")), ("sound", .bool(Self.status(result) == .done)),
       ("verified", .unsigned(UInt64(result.records.count))),
       ("unverified", .unsigned(UInt64(counts[.unverified, default: 0]))),
       ("unreadable", .unsigned(UInt64(counts[.unreadable, default: 0]))),
@@ -104,11 +105,20 @@ struct PreparedAudit {
     return "  \(marked)\(place)\(Shown.printable(finding.detail, limit: 300))"
   }
 
+  private static func partial(_ findings: AuditFindings) -> String {
+    let (pending, short) = (findings.counts[.pending, default: 0], findings.counts[.outcome, default: 0])
+    let parts = [
+      pending > 0 ? "\(Shown.count(UInt64(pending), "job")) not decided yet" : nil,
+      short > 0 ? "\(Shown.count(UInt64(short), "job")) ended without all results" : nil,
+    ]
+    return "nothing is missing, but \(parts.compactMap(\.self).joined(separator: ", "))"
+  }
+
   private static func verdict(_ result: AuditResult) -> String {
     switch status(result) {
     case .invalid: "audit FAILED: \(Shown.count(UInt64(result.findings.count(.invalid)), "finding"))"
-    case .notFound: "there are no receipts here"
-    case .partial: "nothing is wrong; \(Shown.count(UInt64(result.findings.count(.pending)), "job")) not decided yet"
+    case .notFound: result.records.isEmpty ? "there are no receipts here" : "no receipt here stands in a stream"
+    case .partial: partial(result.findings)
     default:
       result.streams.contains { $0.tail == .notProven }
         ? "nothing is wrong in what is here; tail not proven: pass --ledger or --head"

@@ -45,6 +45,9 @@ struct AuditOptions: ParsableArguments {
     if nights != nil || expectEvery != nil, since == nil || until == nil {
       throw ValidationError("--nights and --expect-every need --since and --until.")
     }
+    guard nights != nil || expectEvery != nil || (since == nil && until == nil) else {
+      throw ValidationError("--since and --until go with --nights or --expect-every: all receipts are judged.")
+    }
     guard timeZone == nil || nights != nil else { throw ValidationError("--time-zone goes with --nights.") }
   }
 

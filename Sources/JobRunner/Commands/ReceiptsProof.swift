@@ -131,8 +131,10 @@ extension ReceiptsCommand {
       }
       ItemReport(screen: context.screen, profile: profile).show(item)
       if show {
-        for line in [item.input, item.output] {
-          if let line { context.screen.out(Shown.printable(String(decoding: line, as: UTF8.self), limit: 1 << 22)) }
+        for (name, line) in [("input:", item.input), ("output:", item.output)] {
+          guard let line else { continue }
+          context.screen.out(name)
+          context.screen.out(Shown.printable(String(decoding: line, as: UTF8.self), limit: 1 << 22))
         }
       }
     }
@@ -151,7 +153,8 @@ struct ItemReport {
     screen.line(
       .object([
         ("event", .text("item")), ("verified", .bool(true)), ("job", .text(claims.bundle.hex)),
-        ("index", .unsigned(leaf.index)), ("items", .unsigned(item.job.items)),
+        ("outcome", .text(claims.outcome.rawValue)), ("index", .unsigned(leaf.index)),
+        ("items", .unsigned(item.job.items)),
         ("status", .text(leaf.status == .ok ? "ok" : "failed")), ("input_sha256", .text(leaf.input.hex)),
         ("output_sha256", .text(leaf.output.hex)), ("input_disclosed", .bool(item.input != nil)),
         ("output_disclosed", .bool(item.output != nil)), ("model", .text(item.job.model.hex)),
@@ -160,7 +163,9 @@ struct ItemReport {
         ("evidence_class", .text(profile.evidenceClass.rawValue)),
       ]))
     screen.out("proven\(suffix):")
-    screen.out("  item        \(leaf.index) (from 0) of \(item.job.items) of job \(claims.bundle.hex)")
+    screen.out(
+      "  item        \(leaf.index) (from 0) of \(item.job.items) of job \(claims.bundle.hex), \(claims.outcome.rawValue)"
+    )
     screen.out("  status      \(leaf.status == .ok ? "computed" : "failed: the output line is an error")")
     screen.out("  input       SHA-256 \(leaf.input.hex), \(Self.shown(item.input))")
     screen.out("  output      SHA-256 \(leaf.output.hex), \(Self.shown(item.output))")

@@ -8,7 +8,7 @@ import Wire
 ///     report.json, report.html, receipts.csv
 ///     receipts/<job>-<digest>.cose            every receipt that verified
 ///     policies/policy-<version>-<digest>.cose every policy by which they were judged
-///     heads/head-<stream>-<number>.cose       the heads that were given
+///     heads/head-<stream>-<number>-<digest>.cose  the heads that were given
 ///
 /// The same input gives the same bytes: nothing here tells when or where it was made. With the copies alone whoever
 /// trusts the same profile can repeat the audit.
@@ -41,7 +41,8 @@ package struct EvidenceBundle {
       }
       for policy in archive.policies { try Self.put(policy.bytes, "\(partial)/\(Self.copyName(policy))") }
       for head in plan.heads {
-        let copy = "\(partial)/heads/head-\(Hex.encode(head.claims.stream))-\(head.claims.sequence).cose"
+        let copy =
+          "\(partial)/heads/head-\(Hex.encode(head.claims.stream))-\(head.claims.sequence)-\(head.digest.hex.prefix(16)).cose"
         if !PrivateFiles.exists(copy) { try Self.put(head.bytes, copy) }
       }
       let report = Report(profile: profile, archive: archive, result: result)
@@ -123,6 +124,10 @@ struct Report {
     let invalid = result.findings.count(.invalid)
     if records.isEmpty { return "No receipt verified." }
     if invalid > 0 { return "\(invalid) thing\(invalid == 1 ? " is" : "s are") wrong or missing." }
+    if result.streams.isEmpty { return "No receipt that verified stands in a stream." }
+    if result.findings.counts[.outcome, default: 0] > 0 {
+      return "Nothing is missing, but some jobs ended without all their results."
+    }
     if result.findings.count(.pending) > 0 { return "Nothing is wrong; some jobs are not decided yet." }
     let open = result.streams.contains { $0.tail == .notProven }
     return open
