@@ -34,7 +34,8 @@ package final class Listener: @unchecked Sendable {
       switch errno {
       case EINTR, ECONNABORTED: continue
       case EINVAL, EBADF: return nil
-      case EMFILE, ENFILE: usleep(50_000)
+      // The system is short of something, which passes: an enclave that ended here would lose its keys.
+      case EMFILE, ENFILE, ENOMEM, ENOBUFS, EPROTO: usleep(50_000)
       default: throw WireError.connectionLost("accepting on \(endpoint): \(String(cString: strerror(errno)))")
       }
     }

@@ -24,7 +24,10 @@ struct JobRun {
     do {
       let bundle = try OpenedBundle(sealed, epochs: epochs.all)
       let order = try JobOrder(bundle.manifest, under: policy)
-      verdict = try carryOut(order, bundle, atMs: startedMs)
+      // Not the time of the start: a host that hands the bundle over byte by byte must not stretch any limit.
+      let now = try enclave.milliseconds()
+      guard now <= policy.notAfterMs else { throw WorkerFault.retry("the policy has ended") }
+      verdict = try carryOut(order, bundle, atMs: now)
     } catch let fault as WorkerFault where fault.code != .retry {
       verdict = Verdict(fault: fault, job: nil)
     }

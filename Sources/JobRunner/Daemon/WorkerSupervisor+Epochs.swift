@@ -142,8 +142,15 @@ extension WorkerSupervisor {
     }
     // KMS gives this worker keys: what it refused before is worth another try.
     refusals = refusals.filter { !$0.value.isWorkers }
-    guard try shelf.add(number, seed: seed, announcement: announcement) else {
-      throw WorkerNotReady(description: "epoch \(number) was made by another daemon at the same time; trying again")
+    do {
+      guard try shelf.add(number, seed: seed, announcement: announcement) else {
+        throw WorkerNotReady(description: "epoch \(number) was made by another daemon at the same time; trying again")
+      }
+    } catch {
+      // Nobody can seal to a key whose announcement was not stored. The worker lets go of it: tries at a store that
+      // takes nothing would fill its places.
+      _ = try? client.perform(.dropEpoch(number))
+      throw error
     }
     log.info("epoch made and announced", metadata: ["epoch": "\(number)"])
   }
