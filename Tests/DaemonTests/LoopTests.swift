@@ -7,7 +7,7 @@ import Wire
 @testable import JobRunner
 
 /// What an operator notices of the daemon's loops. A loop that did not end would run into the time limit.
-@Suite("The daemon's loops", .timeLimit(.minutes(2)))
+@Suite("The daemon's loops", .timeLimit(.minutes(15)))
 struct LoopTests {
   @Test("state.json follows the queue")
   func statesFollow() throws {

@@ -14,7 +14,7 @@ import Wire
   "KMS over TLS, from botocore", .serialized, .enabled(if: Need.moto.isMet, "\(Need.moto.comment)"),
   .enabled(if: Need.openssl.isMet, "\(Need.openssl.comment)"))
 struct KeyServiceServerTests {
-  @Test("gives and refuses what AWS would", .timeLimit(.minutes(3)))
+  @Test("gives and refuses what AWS would", .timeLimit(.minutes(15)))
   func botocore() async throws {
     let python = try Need.moto.require().path
     let laboratory = try Laboratory()
@@ -69,7 +69,7 @@ struct KeyServiceServerTests {
 
 @Suite("KMS's TLS")
 struct KeyServiceTLSTests {
-  @Test("serves a client that insists on X25519MLKEM768", .timeLimit(.minutes(1)))
+  @Test("serves a client that insists on X25519MLKEM768", .timeLimit(.minutes(15)))
   func postQuantum() async throws {
     let laboratory = try Laboratory()
     var configuration = TLSConfiguration.makeClientConfiguration()

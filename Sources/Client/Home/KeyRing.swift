@@ -73,7 +73,12 @@ package struct KeyRing: Sendable {
   }
 
   /// Reads a signing key's file.
+  ///
+  /// - Throws: ``ClientError`` for a public key, which has the same form and would make a key that nobody knows.
   package static func read(_ path: String) throws -> SigningKey {
+    guard !path.hasSuffix(".pub") else {
+      throw ClientError(.usage, "\(path) is the public half", remedy: "name the private key's file")
+    }
     var bytes = try PrivateFiles.read(path, limit: 4096)
     defer { SecretBytes.wipe(&bytes) }
     while let last = bytes.last, last == 0x0A || last == 0x0D || last == 0x20 { bytes.removeLast() }
