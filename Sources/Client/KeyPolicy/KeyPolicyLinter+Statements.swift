@@ -83,11 +83,11 @@ extension KeyPolicyLinter {
   /// Who may change the policy, and what the host has to do with it.
   func governanceFindings() -> [KeyPolicyFinding] {
     var findings: [KeyPolicyFinding] = []
-    let hosts = Set(
-      policy.statements.filter { statement in
-        statement.effect == .allow && use.releasing.contains(where: statement.names)
-          && statement.conditions.contains { $0.register != nil }
-      }.flatMap(named))
+    let releasing = policy.statements.filter { $0.effect == .allow && use.releasing.contains(where: $0.names) }
+    let attested = releasing.filter { $0.conditions.contains { $0.register != nil } }
+    // Where no statement says who runs the enclave, whoever has the key's use may be the host.
+    let hosts = Set((attested.isEmpty ? releasing : attested).flatMap(named).filter { $0.wholeAccount == nil })
+    let hostNames = Set(hosts.map(Self.identity))
     let open = KeyUse.governing.filter { !policy.rules(for: $0).deny([:]) }
     var somebody = false
     for statement in policy.statements where statement.effect == .allow {
@@ -98,7 +98,7 @@ extension KeyPolicyLinter {
           KeyPolicyFinding(
             .mayChangePolicy, at: statement.label, "\(shown(statement.principals)): \(actions.joined(separator: ", "))")
         )
-        let both = hosts.intersection(named(statement))
+        let both = named(statement).filter { hostNames.contains(Self.identity($0)) }
         if !both.isEmpty {
           findings.append(
             KeyPolicyFinding(
@@ -107,11 +107,11 @@ extension KeyPolicyLinter {
       }
       for account in named(statement).compactMap(\.wholeAccount) {
         // In the host's own account, whoever governs IAM there could let the host govern the key.
-        let isHosts = !actions.isEmpty && hosts.contains { $0.account == account }
+        let isHosts = !actions.isEmpty && (hosts.isEmpty || hosts.contains { $0.account == account })
         findings.append(
           KeyPolicyFinding(
             .iamEnabled, isHosts ? .weakens : .informs, at: statement.label,
-            "IAM policies of account \(account)\(isHosts ? ", which is the host's," : "") decide on "
+            "IAM policies of account \(account)\(isHosts ? ", which may be the host's," : "") decide on "
               + listed(statement.actions)))
       }
     }
@@ -126,6 +126,14 @@ extension KeyPolicyLinter {
         KeyPolicyFinding(.sameAccount, at: "policy", "account \(account) has both the key's governors and the host"))
     }
     return findings
+  }
+
+  /// One name for a role and for the sessions of it: `role/path/NAME` and `assumed-role/NAME/session`.
+  private static func identity(_ principal: KeyPolicyDocument.Principal) -> String {
+    let parts = principal.name.split(separator: "/")
+    if principal.name.contains(":assumed-role/"), parts.count > 1 { return "\(principal.account ?? "") \(parts[1])" }
+    if principal.name.contains(":role/"), let last = parts.last { return "\(principal.account ?? "") \(last)" }
+    return principal.name
   }
 
   private func named(_ statement: KeyPolicyDocument.Statement) -> [KeyPolicyDocument.Principal] {
