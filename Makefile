@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
+# What --version says; Package.swift hands it to Sources/CBuildInfo.
+export EPHEMERALML_COMMIT := $(shell scripts/commit.sh)
 # One configuration for demo and tests, so that a clean clone builds once. Debug builds of the kernels are 50 times slower.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
 STORE ?= dir

@@ -16,6 +16,15 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
+/// The commit that `--version` shows: the Makefile puts scripts/commit.sh's words into the environment. Without them the
+/// program says "unknown". Only CBuildInfo's one file sees it, so another commit compiles nothing else.
+let buildInfo: [CSetting] = zip(
+  ["BUILD_COMMIT", "BUILD_DATE"], (Context.environment["EPHEMERALML_COMMIT"] ?? "").split(separator: " ")
+).compactMap { name, word in
+  word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-".contains($0)) }
+    ? .define(name, to: "\"\(word)\"") : nil
+}
+
 /// What decodes a peer's bytes.
 let fuzzed: [Target.Dependency] =
   [
@@ -48,6 +57,7 @@ let package = Package(
     // C
     .target(name: "CBlas"),
     .target(name: "CPlatform"),
+    .target(name: "CBuildInfo", cSettings: buildInfo),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
@@ -77,7 +87,7 @@ let package = Package(
       name: "JobRunner",
       dependencies: [
         "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "EnclaveImage",
-        "CPlatform", arguments, logging, yams,
+        "CPlatform", "CBuildInfo", arguments, logging, yams,
       ] + crypto + nio),
     .executableTarget(
       name: "DevCloud",

@@ -20,7 +20,7 @@ struct Ephemeral: ParsableCommand {
       Exit codes: 0 done, 1 other failure, 3 done in part, 4 the job failed, 5 try again, 6 waited long enough,
       10 not found, 20 attestation or policy says no, 21 a receipt or a sealed file is not right, 64 wrong usage.
       """,
-    version: Version.text,
+    version: "ephemeral \(Version.full)",
     groupedSubcommands: [
       CommandGroup(
         name: "Analyst",

@@ -6,7 +6,7 @@ import Testing
 @Suite struct ImportRuleTests {
   /// Direct dependencies that each target may have, of this package and of others.
   static let allowed: [String: Set<String>] = [
-    "CBlas": [], "CPlatform": [], "CSodium": [], "CCurl": [], "COpenSSL": [], "CZlib": [],
+    "CBlas": [], "CPlatform": [], "CBuildInfo": [], "CSodium": [], "CCurl": [], "COpenSSL": [], "CZlib": [],
     "Wire": ["CPlatform"],
     "SealedCrypto": ["Wire", "CSodium", "CPlatform", "Crypto", "CryptoExtras", "SwiftASN1"],
     "Inference": ["CBlas"],
@@ -21,8 +21,8 @@ import Testing
     "EnclaveImage": ["Wire", "CZlib", "SwiftASN1", "Crypto"],
     "JobRunner": [
       "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "EnclaveImage",
-      "CPlatform", "ArgumentParser", "Logging", "Yams", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix", "NIOHTTP1",
-      "NIOSSL",
+      "CPlatform", "CBuildInfo", "ArgumentParser", "Logging", "Yams", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix",
+      "NIOHTTP1", "NIOSSL",
     ],
     "DevCloud": [
       "Wire", "SealedCrypto", "Attestation", "CPlatform", "COpenSSL", "ArgumentParser", "Logging", "X509",

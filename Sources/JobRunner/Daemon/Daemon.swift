@@ -71,7 +71,7 @@ final class Daemon: Sendable {
     desk = OperatorDesk(
       queue: queue, inbox: inbox, executor: executor, schedules: schedules ?? [], clock: clock,
       states: states, epochs: EpochDesk(supervisor: supervisor),
-      about: "daemon \(Version.text), store \(store.location), worker \(settings.worker)")
+      about: "daemon \(Version.full), store \(store.location), worker \(settings.worker)")
   }
 
   /// Runs until `waitForEnd` returns, then gives back what is under way and ends.
@@ -89,7 +89,9 @@ final class Daemon: Sendable {
     executor.start()
     credentialKeeper.start()
     watch.start()
-    log.info("daemon is ready", metadata: ["store": "\(store.location)", "worker": "\(settings.worker)"])
+    log.info(
+      "daemon is ready",
+      metadata: ["version": "\(Version.full)", "store": "\(store.location)", "worker": "\(settings.worker)"])
     waitForEnd()
     log.info("daemon is stopping; what is under way is given back and costs no attempt")
     server.stop()
