@@ -5,12 +5,14 @@ import Wire
 
 // One connection, one process. `locking_mode=EXCLUSIVE` keeps every other process out (SQLite up to 3.51.2 can corrupt
 // a WAL database when a second connection resets the log, and Debian 12 has 3.40.1), and needs no shared memory file.
-// `synchronous=FULL` makes each commit durable before the call returns. Every write is one BEGIN IMMEDIATE transaction.
+// `synchronous=FULL` makes each commit durable before the call returns. Every write is part of one BEGIN IMMEDIATE
+// transaction, which the writes that come at the same time share (GroupCommit).
 
 /// The queue in one SQLite file.
 package final class SQLiteQueue: QueueStore {
   private let database: DatabaseQueue
   private let isClosed = Mutex(false)
+  private let group = GroupCommit()
   let retryPolicy: RetryPolicy
   let random: any RandomSource
 
@@ -51,6 +53,12 @@ package final class SQLiteQueue: QueueStore {
     if isClosed.withLock({ $0 }) { throw QueueError.unavailable("it was closed") }
   }
 
+  /// How many calls wrote, and in how many transactions, since the file was opened.
+  package var writes: WriteTotals { group.totals }
+
+  /// Calls that wait for their transaction at this moment.
+  package var waitingWrites: Int { group.waiting }
+
   /// SQLite's own check of the whole file; empty when it is sound.
   package func integrityFaults() throws -> [String] {
     try read { db in
@@ -60,21 +68,23 @@ package final class SQLiteQueue: QueueStore {
     }
   }
 
-  /// One immediate transaction; it takes effect as a whole, durably, or not at all.
+  /// Performs `body` in an immediate transaction, alone or with the writes of other threads; it takes effect as a whole,
+  /// durably, or not at all. `body` may run on another caller's thread.
   func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
     do {
-      return try database.writeWithoutTransaction { db in
-        try checkOpen()
-        var result: Value?
-        try db.inTransaction(.immediate) {
-          result = try body(db)
-          return .commit
-        }
-        guard let result else { throw QueueError.unavailable("a transaction ended without a result") }
-        return result
-      }
+      return try group.perform(in: transaction, body)
     } catch let error as DatabaseError {
       throw SQLiteQueue.translated(error)
+    }
+  }
+
+  private func transaction(_ body: (Database) throws -> Void) throws {
+    try database.writeWithoutTransaction { db in
+      try checkOpen()
+      try db.inTransaction(.immediate) {
+        try body(db)
+        return .commit
+      }
     }
   }
 
