@@ -22,6 +22,21 @@ package struct ObjectKey: Hashable, Comparable, Sendable, CustomStringConvertibl
     self.text = text
   }
 
+  /// A store's own object beside `key`, which no caller can name and no listing shows.
+  static func reserved(_ name: String, beside key: ObjectKey) -> ObjectKey {
+    let folder = key.text.utf8.lastIndex(of: UInt8(ascii: "/")).map { key.text[...$0] } ?? ""
+    return ObjectKey(unchecked: folder + reservedPrefix + name)
+  }
+
+  /// A name from a server's list, a store's own (``reserved(_:beside:)``) among them; nil for what cannot be a key.
+  static func listed(_ text: String) -> ObjectKey? {
+    if let key = try? ObjectKey(text) { return key }
+    return text.hasSuffix("/" + reservedPrefix + ConditionTest.name) || text == reservedPrefix + ConditionTest.name
+      ? ObjectKey(unchecked: text) : nil
+  }
+
+  private init(unchecked text: String) { self.text = text }
+
   /// What is wrong with `text` as a key; nil when nothing is.
   static func fault(_ text: String) -> String? {
     guard !text.isEmpty else { return "a key must not be empty" }

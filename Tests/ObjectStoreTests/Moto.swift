@@ -50,14 +50,15 @@ final class Moto: Sendable {
   /// A store below a prefix of its own, through `endpoint` when a test stands between.
   func store(
     through endpoint: String? = nil, bucket: String = "bucket", prefix: String = UUID().uuidString,
-    secret: String? = nil, stalledSeconds: Int = 60, now: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
+    secret: String? = nil, settings: S3Settings = S3Settings(), observer: any StoreObserver = NoStoreObserver(),
+    now: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
   ) throws -> S3Store {
     var retry = RetryPolicy()
     retry.pause = { usleep(useconds_t(min($0, 20)) * 1000) }
     return S3Store(
       try S3Location(bucket: bucket, prefix: prefix, region: "us-east-1", endpoint: endpoint ?? self.endpoint),
-      credentials: FixedCredentials(try credentials(secret: secret)), retry: retry, stalledSeconds: stalledSeconds,
-      now: now)
+      credentials: FixedCredentials(try credentials(secret: secret)), retry: retry, settings: settings,
+      observer: observer, now: now)
   }
 
   /// What the server knows, or the same access key with another secret.

@@ -33,6 +33,12 @@ static inline CURLcode ccurl_set_data_function(CURL *handle, CURLoption option, 
   return curl_easy_setopt(handle, option, value);
 }
 
+typedef int (*ccurl_progress_function)(void *context, curl_off_t down, curl_off_t downNow, curl_off_t up, curl_off_t upNow);
+
+static inline CURLcode ccurl_set_progress_function(CURL *handle, ccurl_progress_function value) {
+  return curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, value);
+}
+
 static inline CURLcode ccurl_get_long(CURL *handle, CURLINFO info, long *value) {
   return curl_easy_getinfo(handle, info, value);
 }

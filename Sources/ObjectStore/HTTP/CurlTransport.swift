@@ -25,6 +25,7 @@ final class CurlTransport: Sendable {
 /// One libcurl easy handle and the connections that it keeps.
 // @unchecked: the pool gives it to one thread at a time.
 private final class CurlHandle: @unchecked Sendable {
+  private static let bufferBytes = 256 << 10
   private let handle: UnsafeMutableRawPointer
   private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
 
@@ -57,6 +58,7 @@ private final class CurlHandle: @unchecked Sendable {
     ccurl_set_list(handle, CURLOPT_HTTPHEADER, headers)
     ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
     setResponse(collector)
+    setCancellation(request.cancellation)
     // One byte in place of an empty body: with a null pointer curl would read standard input.
     let code = (request.body.isEmpty ? [0] : request.body).withUnsafeBytes { body in
       setMethod(request.method)
@@ -78,6 +80,11 @@ private final class CurlHandle: @unchecked Sendable {
     ccurl_set_long(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
     ccurl_set_long(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2)
     ccurl_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
+    // Servers and balancers end idle connections after 20 s and more. One that ended all the same is found at the next
+    // request, which curl then sends once more over a new connection, as long as no byte of an answer has come.
+    ccurl_set_long(handle, CURLOPT_MAXAGE_CONN, HTTPTimeouts.keptIdleSeconds)
+    ccurl_set_long(handle, CURLOPT_BUFFERSIZE, Self.bufferBytes)
+    ccurl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, Self.bufferBytes)
     ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT, timeouts.connectSeconds)
     ccurl_set_long(handle, CURLOPT_TIMEOUT, timeouts.wholeSeconds)
     ccurl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, HTTPTimeouts.lowSpeedBytesPerSecond)
@@ -107,6 +114,17 @@ private final class CurlHandle: @unchecked Sendable {
     }
   }
 
+  /// Without one curl is not asked to report progress at all.
+  private func setCancellation(_ cancellation: Cancellation?) {
+    guard let cancellation else { return }
+    ccurl_set_pointer(handle, CURLOPT_XFERINFODATA, Unmanaged.passUnretained(cancellation).toOpaque())
+    ccurl_set_progress_function(handle) { context, _, _, _, _ in
+      guard let context else { return 0 }
+      return Unmanaged<Cancellation>.fromOpaque(context).takeUnretainedValue().isCancelled ? 1 : 0
+    }
+    ccurl_set_long(handle, CURLOPT_NOPROGRESS, 0)
+  }
+
   private func fault(_ code: CURLcode, _ collector: ResponseCollector) -> TransportFault {
     let detail = String(cString: errorText)
     let reason = detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail
@@ -117,6 +135,7 @@ private final class CurlHandle: @unchecked Sendable {
         CURLE_WEIRD_SERVER_REPLY:
         .connection
       case CURLE_PEER_FAILED_VERIFICATION: .untrustedServer
+      case CURLE_ABORTED_BY_CALLBACK: .cancelled
       case CURLE_WRITE_ERROR where collector.isOverLimit: .tooLarge
       default: .permanent
       }

@@ -9,6 +9,8 @@ struct HTTPRequest {
   let body: [UInt8]
   /// A longer response body is refused, and not held.
   let responseLimit: Int
+  /// Ends the request under way.
+  var cancellation: Cancellation?
 }
 
 /// What came back, whole; or, in a ``TransportFault``, as much of it as came.
@@ -28,6 +30,8 @@ struct TransportFault: Error {
     case untrustedServer
     /// More body than ``HTTPRequest/responseLimit``.
     case tooLarge
+    /// Its ``Cancellation`` was used.
+    case cancelled
     /// Something that trying again does not mend.
     case permanent
   }
@@ -47,6 +51,8 @@ struct HTTPTimeouts: Sendable {
   var wholeSeconds = 0
 
   static let lowSpeedBytesPerSecond = 1024
+  /// A connection that was idle for longer is not used again.
+  static let keptIdleSeconds = 15
 }
 
 /// The two time formats of S3's answers.

@@ -3,6 +3,8 @@ import SealedCrypto
 /// What a failed request means: whether to try again, and the error that its caller gets when that does not help.
 struct S3Fault {
   let isRetryable: Bool
+  /// The server asks for fewer requests, of everybody.
+  let isThrottle: Bool
   /// S3's error code, or an empty text.
   let code: String
   let error: ObjectStoreError
@@ -10,6 +12,7 @@ struct S3Fault {
   /// The connection failed.
   init(_ fault: TransportFault, _ call: S3Call, _ location: S3Location) {
     code = ""
+    isThrottle = false
     isRetryable = fault.kind == .connection
     let action = call.name(location)
     let server = "\(location.scheme)://\(location.host)"
@@ -27,6 +30,7 @@ struct S3Fault {
         call.key == nil
           ? ObjectStoreError(.invalid, action, "the answer is over its limit", mend: "check the endpoint")
           : SmallObject.tooLarge(action, limit: call.responseLimit)
+      case .cancelled: S3Store.givenUp(action)
       case .permanent:
         ObjectStoreError(.invalid, action, fault.reason, mend: "check the endpoint \(server)")
       }
@@ -51,6 +55,7 @@ struct S3Fault {
     }
 
     isRetryable = Self.isRetryable(code, response.status)
+    isThrottle = Self.isThrottle(code, response.status)
     switch code {
     case "RequestTimeTooSkewed", "RequestExpired":
       let date = response.headers["date"].flatMap(HTTPDate.compact).flatMap(SigV4Date.seconds)
@@ -81,8 +86,9 @@ struct S3Fault {
       switch response.status {
       case 401, 403:
         error = make(
-          .denied, "\(accessKeyID) may not \(call.permission) (\(answer))",
-          "the bucket's owner must allow \(call.permission) on \(location.name)*, and s3:ListBucket on the bucket")
+          .denied, "\(accessKeyID) may not \(call.operation.permission) (\(answer))",
+          "the bucket's owner must allow \(call.operation.permission) on \(location.name)*, and s3:ListBucket on the bucket"
+        )
       case 404: error = make(.notFound, "there is no such object (\(answer))", "check the name")
       case 412: error = make(.conflict, "the object was changed by others", "try again")
       case 301, 307, 308:
@@ -95,6 +101,13 @@ struct S3Fault {
           ? make(.retryable, "the store is not able to answer (\(answer))", "try again later")
           : make(.invalid, answer, "check the endpoint and what it supports")
       }
+    }
+  }
+
+  private static func isThrottle(_ code: String, _ status: Int) -> Bool {
+    switch code {
+    case "SlowDown", "RequestLimitExceeded", "Throttling", "TooManyRequests", "Busy": true
+    default: status == 429 || status == 503
     }
   }
 

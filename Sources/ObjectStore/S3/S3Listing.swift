@@ -25,7 +25,7 @@ extension S3Store {
       }
       let page = try Page(
         client.send(
-          S3Call(permission: "s3:ListBucket", method: .get, query: query, responseLimit: Self.pageBytes)
+          S3Call(operation: .listObjects, query: query, responseLimit: Self.pageBytes)
         ).body,
         action: "GET \(location)\(prefix)*")
       // Order is what makes a listing end: a server that goes back or gives nothing could go on for ever.

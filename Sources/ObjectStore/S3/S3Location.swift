@@ -10,6 +10,20 @@ package struct S3Location: Sendable, Equatable {
     case virtual
   }
 
+  /// Which of AWS's endpoints of a region.
+  package struct Variant: Sendable, Equatable {
+    /// IPv4 and IPv6.
+    package var isDualStack = false
+    /// FIPS 140 validated.
+    package var isFIPS = false
+    fileprivate var service: String { isFIPS ? "s3-fips" : "s3" }
+
+    package init(isDualStack: Bool = false, isFIPS: Bool = false) {
+      self.isDualStack = isDualStack
+      self.isFIPS = isFIPS
+    }
+  }
+
   package let bucket: String
   /// Before every key: empty, or ending in a slash.
   package let prefix: String
@@ -25,9 +39,12 @@ package struct S3Location: Sendable, Equatable {
   ///   - prefix: a key prefix without slashes at its ends; may be empty.
   ///   - endpoint: `http[s]://host[:port]`, or nil for AWS in `region`.
   ///   - style: nil for path style at an endpoint of one's own and for names with dots, virtual-host style otherwise.
+  ///   - variant: of AWS's endpoints; not together with `endpoint`.
   /// - Throws: ``ObjectStoreError`` of kind `invalid`.
-  package init(bucket: String, prefix: String = "", region: String, endpoint: String? = nil, style: Style? = nil) throws
-  {
+  package init(
+    bucket: String, prefix: String = "", region: String, endpoint: String? = nil, style: Style? = nil,
+    variant: Variant = Variant()
+  ) throws {
     let action = "open s3://\(bucket)/\(prefix)"
     func invalid(_ reason: String, _ mend: String) -> ObjectStoreError {
       ObjectStoreError(.invalid, action, reason, mend: mend)
@@ -45,15 +62,35 @@ package struct S3Location: Sendable, Equatable {
     self.prefix = prefix.isEmpty ? "" : prefix + "/"
     self.region = region
     self.style = style ?? (endpoint != nil || bucket.contains(".") ? .path : .virtual)
+    isAWS = endpoint == nil
     guard let endpoint else {
-      (scheme, authority) = ("https", "s3.\(region).\(AWSPartition(region: region).domain)")
+      let domain = AWSPartition(region: region).domain
+      (scheme, authority) = (
+        "https", "\(variant.service).\(variant.isDualStack ? "dualstack." : "")\(region).\(domain)"
+      )
+      try refuseDots()
       return
     }
     guard let parsed = Self.parse(endpoint) else {
       throw invalid("\"\(endpoint)\" is not an endpoint", "give it as endpoint=http[s]://host[:port]")
     }
     (scheme, authority) = parsed
+    guard variant == Variant() else {
+      throw invalid("FIPS and dual-stack are AWS's own endpoints", "name the endpoint wanted, or leave it out")
+    }
+    try refuseDots()
   }
+
+  /// A certificate for `*.host` covers one label, so a bucket with dots has none in virtual-host style.
+  private func refuseDots() throws {
+    guard style == .virtual, scheme == "https", bucket.contains(".") else { return }
+    throw ObjectStoreError(
+      .invalid, "open s3://\(bucket)/\(prefix)", "no TLS certificate covers \(host), since the bucket's name has dots",
+      mend: "take style=path, or a bucket without dots")
+  }
+
+  /// Whether the endpoint is AWS's own, of the region.
+  let isAWS: Bool
 
   /// For people: `s3://bucket/prefix`.
   var name: String { "s3://\(bucket)/\(prefix)" }

@@ -8,7 +8,9 @@ import Wire
 /// - every request is signed (body included) and carries `x-amz-checksum-sha256` where it has content;
 /// - `.ifAbsent` is `If-None-Match: *`. A write whose answer was lost is repeated; when the repetition finds an object,
 ///   its ``writeIDHeader`` tells whether it is this very call's, so still exactly one writer is told that it won;
-/// - downloads compare every length that they are told, and go on after a broken connection by `Range` and `If-Match`.
+/// - a server that is not AWS is asked once whether it holds to such conditions (``ConditionTest``), and refused if not;
+/// - downloads compare every length and SHA-256 that they are told, and go on after a broken connection by `Range` and
+///   `If-Match`.
 package struct S3Store: ObjectStore {
   /// Metadata that names one write call.
   static let writeIDHeader = "x-amz-meta-ephemeralml-write"
@@ -18,18 +20,27 @@ package struct S3Store: ObjectStore {
     return name.hasSuffix("/") ? String(name.dropLast()) : name
   }
   let client: S3Client
+  let settings: S3Settings
+  let lanes: TransferLanes
+  let conditions: ConditionTest
+  let now: @Sendable () -> Int64
 
   /// - Parameters:
   ///   - retry: for faults that may pass.
-  ///   - stalledSeconds: a transfer of less than a kilobyte a second for so long is given up.
+  ///   - observer: sees every request.
   ///   - now: seconds since 1970.
   package init(
     _ location: S3Location, credentials: any CredentialSource, retry: RetryPolicy = RetryPolicy(),
-    stalledSeconds: Int = 60, now: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
+    settings: S3Settings = S3Settings(), observer: any StoreObserver = NoStoreObserver(),
+    now: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
   ) {
+    self.settings = settings
+    self.now = now
     client = S3Client(
-      location, credentials: credentials, timeouts: HTTPTimeouts(stalledSeconds: stalledSeconds), retry: retry,
-      now: now)
+      location, credentials: credentials, timeouts: HTTPTimeouts(stalledSeconds: settings.stalledSeconds),
+      retry: retry, observer: observer, now: now)
+    lanes = TransferLanes(count: settings.lanes)
+    conditions = ConditionTest(client, isNeeded: settings.testsConditions && !location.isAWS)
   }
 
   package func head(_ key: ObjectKey) throws -> ObjectInfo? {
@@ -39,29 +50,38 @@ package struct S3Store: ObjectStore {
 
   package func read(_ key: ObjectKey, range: Range<UInt64>?) throws -> any ObjectReader {
     let action = "GET \(location)\(key)"
-    guard let info = try head(key) else {
+    let response = try headResponse(key)
+    guard response.status != 404 else {
       throw ObjectStoreError(.notFound, action, "there is no such object", mend: "check the name")
     }
-    return S3Reader(client: client, info: info, range: try Self.resolve(range, of: info, action), action: action)
+    let info = try info(key, response)
+    return S3Reader(
+      store: self, info: info, range: try Self.resolve(range, of: info, action),
+      checksum: S3Checksum(response.headers, bytes: info.bytes), action: action)
   }
 
   package func getSmall(_ key: ObjectKey, limit: Int) throws -> [UInt8] {
     let response = try client.send(
-      S3Call(permission: "s3:GetObject", method: .get, key: key, responseLimit: max(limit, 0)))
+      S3Call(operation: .getObject, key: key, headers: [S3Checksum.modeHeader], responseLimit: max(limit, 0)))
     // Without a length curl takes the connection's end for the object's.
     guard let length = response.headers["content-length"], Int(length) == response.body.count else {
       throw Self.strange("GET \(location)\(key)", "an answer without its length")
+    }
+    if let checksum = S3Checksum(response.headers, bytes: UInt64(response.body.count)) {
+      var meter = S3ChecksumMeter(checksum)
+      meter.update(response.body)
+      guard meter.isRight() else { throw Self.damaged("GET \(location)\(key)") }
     }
     return response.body
   }
 
   package func put(_ key: ObjectKey, _ bytes: [UInt8], _ condition: WriteCondition) throws -> PutOutcome {
+    if condition == .ifAbsent { try conditions.require(.put, for: key) }
     let writeID = Self.newWriteID()
     let response = try client.send(
       S3Call(
-        permission: "s3:PutObject", method: .put, key: key,
-        headers: [(Self.writeIDHeader, writeID)] + Self.headers(condition), body: bytes,
-        accepted: condition == .ifAbsent ? [200, 412] : [200]))
+        operation: .putObject, key: key, headers: [(Self.writeIDHeader, writeID)] + Self.headers(condition),
+        body: bytes, accepted: condition == .ifAbsent ? [200, 412] : [200]))
     if response.status == 200 { return .written }
     guard let outcome = try outcome(key, writeID) else {
       throw ObjectStoreError(
@@ -74,7 +94,7 @@ package struct S3Store: ObjectStore {
 
   package func delete(_ key: ObjectKey) throws {
     _ = try client.send(
-      S3Call(permission: "s3:DeleteObject", method: .delete, key: key, accepted: [200, 204, 404]))
+      S3Call(operation: .deleteObject, key: key, accepted: [200, 204, 404]))
   }
 
   /// After a condition did not hold: whether the object that is there came from the call `writeID`; nil when there is
@@ -100,8 +120,21 @@ package struct S3Store: ObjectStore {
       .invalid, action, "\(what), which S3 does not send", mend: "check the endpoint and what it supports")
   }
 
+  /// Its bytes are not those that were written.
+  static func damaged(_ action: String) -> ObjectStoreError {
+    ObjectStoreError(
+      .invalid, action, "its bytes are not those that the store's own SHA-256 speaks of",
+      mend: "the object is damaged in the store or on the way: restore it, and look at the store's disks and proxies",
+      by: .operator_)
+  }
+
+  /// Whoever asked for it has gone.
+  static func givenUp(_ action: String) -> ObjectStoreError {
+    ObjectStoreError(.retryable, action, "it was given up by its caller", mend: "begin it again", by: .you)
+  }
+
   private func headResponse(_ key: ObjectKey) throws -> HTTPResponse {
-    try client.send(S3Call(permission: "s3:GetObject", method: .head, key: key, accepted: [200, 404]))
+    try client.send(S3Call(operation: .headObject, key: key, headers: [S3Checksum.modeHeader], accepted: [200, 404]))
   }
 
   private func info(_ key: ObjectKey, _ response: HTTPResponse) throws -> ObjectInfo {
