@@ -69,7 +69,7 @@ struct LoopTests {
     let found = Counter()
     let job = try host.upload("one", enqueued: false)
     host.store.turn(.fails)
-    let intake = host.intake(found: found)
+    let intake = try host.intake(found: found)
     intake.start()
     defer { intake.stop(within: 5) }
     eventually { host.store.struck >= 4 }
@@ -84,7 +84,7 @@ struct LoopTests {
   func intakeStops() throws {
     let host = try TestDaemon()
     host.store.turn(.hangs)
-    let intake = host.intake()
+    let intake = try host.intake()
     intake.start()
     eventually { host.store.struck > 0 }
     intake.stop(within: 0.1)

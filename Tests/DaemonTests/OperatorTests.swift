@@ -11,7 +11,7 @@ struct OperatorTests {
   @Test("A job is found by four digits or more, when no other begins so")
   func beginnings() throws {
     let host = try TestDaemon()
-    let desk = host.desk()
+    let desk = try host.desk()
     let job = try host.upload("one")
     for digits in [4, 10, 63, 64] {
       let reply = try desk.answer(OperatorRequest(verb: .inspect, job: String(job.hex.prefix(digits)).uppercased()))
@@ -34,7 +34,7 @@ struct OperatorTests {
   @Test("An unknown job cannot be cancelled or retried, and no state is written for it")
   func unknownJob() throws {
     let host = try TestDaemon()
-    let desk = host.desk()
+    let desk = try host.desk()
     let nobody = String(repeating: "ab", count: 32)
     for verb in [OperatorRequest.Verb.cancel, .retry, .inspect] {
       let reply = try desk.answer(OperatorRequest(verb: verb, job: nobody))
@@ -46,7 +46,7 @@ struct OperatorTests {
   @Test("A queue that does not exist is refused with the names of those that do, and none is made")
   func unknownQueue() throws {
     let host = try TestDaemon()
-    let desk = host.desk()
+    let desk = try host.desk()
     for verb in [OperatorRequest.Verb.pause, .resume, .list] {
       let reply = try desk.answer(OperatorRequest(verb: verb, queue: "nosuch"))
       #expect(reply.isMissing == true && reply.remedy?.contains("default") == true)

@@ -37,10 +37,11 @@ final class TestDaemon: Sendable {
     try? FileManager.default.removeItem(atPath: folder)
   }
 
-  /// An intake loop without schedules; `onWork` counts into `found`.
-  func intake(found: Counter = Counter()) -> IntakeLoop {
-    IntakeLoop(
-      queue: queue, inbox: StoreInbox(store: store, policyKey: nil), schedules: [], clock: SystemClock(),
+  /// An intake loop; `onWork` counts into `found`.
+  func intake(found: Counter = Counter(), schedules: ScheduleBook? = nil) throws -> IntakeLoop {
+    try IntakeLoop(
+      queue: queue, inbox: StoreInbox(store: store, policyKey: nil),
+      schedules: schedules ?? ScheduleBook(files: [], store: queue), clock: SystemClock(),
       states: states, interval: 0.02, log: log.logger, onWork: { found.increment() })
   }
 
@@ -57,10 +58,11 @@ final class TestDaemon: Sendable {
       log: log.logger)
   }
 
-  func desk() -> OperatorDesk {
-    OperatorDesk(
-      queue: queue, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(), schedules: [],
-      clock: SystemClock(), states: states, epochs: EpochDesk(supervisor: supervisor()), about: "test")
+  func desk(files: [ScheduleSource] = []) throws -> OperatorDesk {
+    try OperatorDesk(
+      queue: queue, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(),
+      schedules: ScheduleBook(files: files, store: queue), onSchedules: {}, clock: SystemClock(), states: states,
+      epochs: EpochDesk(supervisor: supervisor()), about: "test")
   }
 
   /// Puts a bundle into the inbox, and into the queue unless the intake is to find it.

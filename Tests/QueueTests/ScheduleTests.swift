@@ -20,7 +20,8 @@ struct ScheduleTests {
   @Test("The example of the repository is a schedule")
   func example() throws {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../jobs").path
-    let nightly = try #require(try ScheduleFile.readAll(inFolder: folder).first { $0.name == "nightly-embeddings" })
+    let nightly = try #require(
+      try ScheduleFile.readAll(inFolder: folder).map(\.definition).first { $0.name == "nightly-embeddings" })
     #expect(nightly.queue.rawValue == "nightly-embeddings" && nightly.overlap == .queue && nightly.catchup == .latest)
     #expect(nightly.startingDeadline == .seconds(21_600) && nightly.model == "all-MiniLM-L6-v2")
     #expect(nightly.calendar?.next(after: .start) == .start + .seconds(5_400))

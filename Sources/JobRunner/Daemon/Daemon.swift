@@ -46,8 +46,13 @@ final class Daemon: Sendable {
     try Self.reading("the state folder", settings.stateFolder) { try StateFolder.prepare(settings.stateFolder, log) }
     store = try StoreURL.open(settings.storeURL, create: true)
     queue = try SQLiteQueue(path: settings.stateFolder + "/" + StateFolder.database)
-    let schedules = try settings.schedulesFolder.map { folder in
+    let files = try settings.schedulesFolder.map { folder in
       try Self.reading("the schedules' folder", folder) { try ScheduleFile.readAll(inFolder: folder) }
+    }
+    let schedules = try ScheduleBook(files: files ?? [], store: queue)
+    for entry in schedules.entries {
+      guard let trouble = entry.trouble else { continue }
+      log.warning("an added schedule is not in force: \(trouble)", metadata: ["schedule": "\(entry.name)"])
     }
     let relay = try KMSRelay(listenOn: settings.relayEndpoint, target: settings.relayTarget, log: log)
     self.relay = relay
@@ -66,11 +71,11 @@ final class Daemon: Sendable {
     self.executor = executor
     let inbox = StoreInbox(store: store, policyKey: settings.policyKey)
     intake = IntakeLoop(
-      queue: queue, inbox: inbox, schedules: schedules ?? [], clock: clock, states: states,
+      queue: queue, inbox: inbox, schedules: schedules, clock: clock, states: states,
       interval: settings.pollSeconds, log: log, onWork: { executor.wake() })
     desk = OperatorDesk(
-      queue: queue, inbox: inbox, executor: executor, schedules: schedules ?? [], clock: clock,
-      states: states, epochs: EpochDesk(supervisor: supervisor),
+      queue: queue, inbox: inbox, executor: executor, schedules: schedules, onSchedules: { [intake] in intake.wake() },
+      clock: clock, states: states, epochs: EpochDesk(supervisor: supervisor),
       about: "daemon \(Version.full), store \(store.location), worker \(settings.worker)")
   }
 

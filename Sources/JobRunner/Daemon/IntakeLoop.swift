@@ -7,7 +7,7 @@ import Queue
 final class IntakeLoop: @unchecked Sendable {
   private let queue: any QueueStore
   private let inbox: StoreInbox
-  private let schedules: [ScheduleDefinition]
+  private let schedules: ScheduleBook
   private let clock: any QueueClock
   private let states: StateWriter
   private let interval: TimeInterval
@@ -20,9 +20,10 @@ final class IntakeLoop: @unchecked Sendable {
   /// After a pass over a large inbox the loop rests so many times as long as it took, within the limit.
   private static let restFactor = 4.0
   private static let longestRestSeconds = 60.0
+  private static let shortestRestSeconds = 0.05
 
   init(
-    queue: any QueueStore, inbox: StoreInbox, schedules: [ScheduleDefinition], clock: any QueueClock,
+    queue: any QueueStore, inbox: StoreInbox, schedules: ScheduleBook, clock: any QueueClock,
     states: StateWriter, interval: TimeInterval, log: Logger, onWork: @escaping @Sendable () -> Void
   ) {
     self.queue = queue
@@ -37,20 +38,24 @@ final class IntakeLoop: @unchecked Sendable {
 
   func start() { loop.start { [self] in run() } }
 
+  /// Looks again soon: a schedule came, went, or goes on.
+  func wake() { loop.wake() }
+
   /// Ends the loop after the pass under way.
   func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 
   private func run() {
-    var intake = IntakeDriver(routes: InboxRoutes(schedules: schedules), store: queue, inbox: inbox)
-    let scheduler = SchedulerDriver(schedules, store: queue)
+    var intake = IntakeDriver(routes: InboxRoutes(schedules: schedules.inForce), store: queue, inbox: inbox)
     var seconds = interval
     repeat {
       let begin = Date()
       seconds = interval
       do {
-        try pass(&intake, scheduler)
+        let nextDue = try pass(&intake)
         let earned = min(-begin.timeIntervalSinceNow * IntakeLoop.restFactor, IntakeLoop.longestRestSeconds)
         seconds = max(interval, earned)
+        // A schedule begins at its time, however seldom the inbox is looked at.
+        if let nextDue { seconds = min(seconds, max(Self.shortestRestSeconds, Self.seconds(nextDue - clock.now()))) }
         complaint.clear()
       } catch {
         if complaint.isDue("\(error)") { log.warning("intake: \(error)") }
@@ -58,8 +63,12 @@ final class IntakeLoop: @unchecked Sendable {
     } while loop.rest(atMost: seconds)
   }
 
-  private func pass(_ intake: inout IntakeDriver, _ scheduler: SchedulerDriver) throws {
+  private static func seconds(_ duration: Duration) -> TimeInterval { Double(duration.wholeMilliseconds) / 1000 }
+
+  /// - Returns: when a schedule is due next.
+  private func pass(_ intake: inout IntakeDriver) throws -> Timestamp? {
     let now = clock.now()
+    intake.follow(InboxRoutes(schedules: schedules.inForce))
     let reaped = try queue.reap(.expired, at: now)
     for lease in reaped { log.warning("lease expired", metadata: ["job": "\(lease.job)"]) }
     states.note(reaped.map(\.job))
@@ -72,7 +81,8 @@ final class IntakeLoop: @unchecked Sendable {
       log.warning("\(summary.ignored) objects are no bundle within its limits and no cancel, such as \(ignored)")
     }
     var hasWork = !summary.newJobs.isEmpty
-    for (schedule, runs) in try scheduler.turn(at: now).opened {
+    let turn = try SchedulerDriver(schedules.ticking, store: queue).turn(at: now)
+    for (schedule, runs) in turn.opened {
       for run in runs {
         log.info("schedule run opened", metadata: ["schedule": "\(schedule)", "run": "\(run)"])
         try states.note(membersOf: run)
@@ -80,5 +90,6 @@ final class IntakeLoop: @unchecked Sendable {
       }
     }
     if hasWork { onWork() }
+    return turn.nextDue
   }
 }

@@ -13,7 +13,7 @@ enum OperatorAnswer {
 
   /// What was done, then a table with aligned columns.
   static func lines(_ reply: OperatorReply) -> [String] {
-    let message = reply.message.map { [Shown.printable($0, limit: 1000)] } ?? []
+    let message = ((reply.message.map { [$0] } ?? []) + (reply.details ?? [])).map { Shown.printable($0, limit: 1000) }
     guard let table = reply.table else { return message }
     let titles = table.columns.map { ($0.hasSuffix("_ms") ? String($0.dropLast(3)) : $0) }
       .map { $0.replacing("_", with: " ").uppercased() }
@@ -55,5 +55,5 @@ enum OperatorAnswer {
 
 extension Timestamp {
   /// `2026-01-01T00:00:00Z`.
-  fileprivate var iso8601: String { Date(timeIntervalSince1970: Double(milliseconds) / 1000).ISO8601Format() }
+  var iso8601: String { Date(timeIntervalSince1970: Double(milliseconds) / 1000).ISO8601Format() }
 }

@@ -7,7 +7,9 @@ struct OperatorDesk: Sendable {
   let queue: any QueueStore
   let inbox: StoreInbox
   let executor: ExecutorLoop
-  let schedules: [ScheduleDefinition]
+  let schedules: ScheduleBook
+  /// Called when a schedule came, went, or goes on.
+  let onSchedules: @Sendable () -> Void
   let clock: any QueueClock
   let states: StateWriter
   let epochs: EpochDesk
@@ -29,10 +31,9 @@ struct OperatorDesk: Sendable {
       case .drain:
         executor.drain()
         return .done("no job will be claimed any more; what is under way goes on", ["draining": .bool(true)])
-      case .scheduleList: return scheduleList(at: now)
-      case .scheduleShow: return try withSchedule(request, runs)
-      case .scheduleNext: return try withSchedule(request) { next(of: $0, count: request.limit ?? 5, at: now) }
-      case .scheduleRun: return try withSchedule(request) { try run($0, at: now) }
+      case .scheduleList, .scheduleShow, .scheduleNext, .scheduleRun, .scheduleAdd, .schedulePause, .scheduleResume,
+        .scheduleRemove:
+        return try answerOnSchedules(request, at: now)
       case .epochs: return try epochs.list()
       case .epochRotate: return try epochs.rotate()
       case .epochRetire:
@@ -74,7 +75,7 @@ extension OperatorDesk {
   }
 
   private func withQueue(_ text: String, _ body: (QueueName) throws -> OperatorReply) throws -> OperatorReply {
-    var known = Set(try queue.stats().map(\.queue) + schedules.map(\.queue))
+    var known = Set(try queue.stats().map(\.queue) + schedules.inForce.map(\.queue))
     // Where clients put what names no schedule; it is there before the first job is.
     if let fallback = QueueName("default") { known.insert(fallback) }
     guard let name = QueueName(text), known.contains(name) else {
@@ -164,7 +165,7 @@ extension OperatorDesk {
     return reply
   }
 
-  private static func row(_ job: Job) -> OperatorRow {
+  static func row(_ job: Job) -> OperatorRow {
     [
       "job": .text(job.name.hex), "queue": .text(job.queue.rawValue), "state": .text(job.state.rawValue),
       "attempt": .number(job.attempt), "strikes": .number(job.strikes), "priority": .number(job.priority),
@@ -173,75 +174,5 @@ extension OperatorDesk {
       "enqueued_ms": .time(job.enqueuedAt), "next_attempt_ms": .time(job.nextAttemptAt),
       "cancel_requested_ms": .time(job.cancelRequestedAt), "finished_ms": .time(job.finishedAt),
     ]
-  }
-}
-
-// MARK: Schedules
-
-extension OperatorDesk {
-  private func withSchedule(
-    _ request: OperatorRequest, _ body: (ScheduleDefinition) throws -> OperatorReply
-  ) throws -> OperatorReply {
-    let name = request.schedule ?? ""
-    guard let schedule = schedules.first(where: { $0.name == name }) else {
-      let names = schedules.map(\.name).sorted().joined(separator: ", ")
-      return .missing(
-        "there is no schedule \"\(name.prefix(80))\"",
-        remedy: names.isEmpty ? "the daemon has none; --schedules names their folder" : "name one of: \(names)")
-    }
-    return try body(schedule)
-  }
-
-  private func scheduleList(at now: Timestamp) -> OperatorReply {
-    let rows = schedules.map { schedule -> OperatorRow in
-      [
-        "schedule": .text(schedule.name), "queue": .text(schedule.queue.rawValue),
-        "next_ms": .time(schedule.calendar?.next(after: now)), "summary": .optional(schedule.summary),
-      ]
-    }
-    return .table("schedules", ["schedule", "queue", "next_ms", "summary"], rows)
-  }
-
-  private func runs(of schedule: ScheduleDefinition) throws -> OperatorReply {
-    let rows = try queue.runs(of: schedule.name, limit: 50).map { run -> OperatorRow in
-      [
-        "run": .number(run.id.rawValue), "nominal_ms": .time(run.nominalAt), "opened_ms": .time(run.openedAt),
-        "by": .text(run.trigger.rawValue), "skipped": .optional(run.skipped?.rawValue), "over": .bool(run.isOver),
-        "members": .counts(Dictionary(uniqueKeysWithValues: run.members.map { ($0.key.rawValue, $0.value) })),
-      ]
-    }
-    return .table("runs", ["run", "nominal_ms", "by", "skipped", "over", "members"], rows)
-  }
-
-  private func next(of schedule: ScheduleDefinition, count: Int, at now: Timestamp) -> OperatorReply {
-    guard let calendar = schedule.calendar else {
-      var reply = OperatorReply.table("due", ["due_ms"], [])
-      reply.message = "\(schedule.name) runs only at an operator's word"
-      return reply
-    }
-    var rows: [OperatorRow] = []
-    var last = now
-    while rows.count < min(max(count, 1), 1000), let due = calendar.next(after: last) {
-      rows.append(["due_ms": .time(due)])
-      last = due
-    }
-    return .table("due", ["due_ms"], rows)
-  }
-
-  private func run(_ schedule: ScheduleDefinition, at now: Timestamp) throws -> OperatorReply {
-    // What was uploaded a moment ago belongs to this run, so the inbox is read first.
-    var driver = IntakeDriver(routes: InboxRoutes(schedules: schedules), store: queue, inbox: inbox)
-    let summary = try driver.pass(at: now)
-    states.note(summary.newJobs + summary.cancelledJobs)
-    guard let opened = try SchedulerDriver(schedules, store: queue).runNow(schedule.name, at: now) else {
-      return .refused("\(schedule.name) was run too often within this second", remedy: "try again")
-    }
-    try states.note(membersOf: opened.run)
-    executor.wake()
-    return .done(
-      "run \(opened.run) of \(schedule.name) took \(opened.members) bundle\(opened.members == 1 ? "" : "s")",
-      [
-        "schedule": .text(schedule.name), "run": .number(opened.run.rawValue), "members": .number(opened.members),
-      ])
   }
 }

@@ -14,6 +14,10 @@ struct OperatorRequest: Codable, Sendable {
     case scheduleNext = "schedule-next"
     case scheduleRun = "schedule-run"
     case scheduleShow = "schedule-show"
+    case scheduleAdd = "schedule-add"
+    case schedulePause = "schedule-pause"
+    case scheduleResume = "schedule-resume"
+    case scheduleRemove = "schedule-remove"
     case epochs
     case epochRotate = "epoch-rotate"
     case epochRetire = "epoch-retire"
@@ -32,6 +36,16 @@ struct OperatorRequest: Codable, Sendable {
   var limit: Int?
   /// An epoch's number.
   var epoch: UInt64?
+  /// A schedule's definition as YAML, for `schedule-add`.
+  var definition: String?
+  /// What refusals call it.
+  var file: String?
+  /// For adding: another definition of that name gives way.
+  var replace: Bool?
+  /// For removing: although bundles wait.
+  var force: Bool?
+  /// A run's number, for `schedule-show`.
+  var run: Int64?
   /// For retiring: the sealed seed too.
   var deleteSeed: Bool?
 }
@@ -98,6 +112,8 @@ struct OperatorReply: Codable, Sendable {
   var isMissing: Bool?
   /// What was done, for a person.
   var message: String?
+  /// More for a person, between the message and the table.
+  var details: [String]?
   /// The same for a program, or what there is to say of the one thing that the request names.
   var facts: OperatorRow?
   var table: OperatorTable?
@@ -120,6 +136,8 @@ struct OperatorReply: Codable, Sendable {
 enum OperatorLine {
   /// Longest line; a list of ten thousand jobs fits.
   static let limit = 8 << 20
+  /// Longest request; a schedule's definition fits, whatever JSON makes of its characters.
+  static let requestLimit = 256 << 10
 
   static func send(_ value: some Encodable, to channel: Channel) throws {
     let encoder = JSONEncoder()

@@ -53,7 +53,7 @@ final class OperatorServer: Sendable {
     defer { channel.close() }
     do {
       let received = try channel.within(milliseconds: Self.requestMilliseconds) {
-        try OperatorLine.receive(OperatorRequest.self, from: channel, limit: 64 << 10)
+        try OperatorLine.receive(OperatorRequest.self, from: channel, limit: OperatorLine.requestLimit)
       }
       guard let request = received else { return }
       let reply: OperatorReply

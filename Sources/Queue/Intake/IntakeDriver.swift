@@ -20,6 +20,9 @@ package struct IntakeDriver {
     self.inbox = inbox
   }
 
+  /// Routes for the passes to come: schedules come and go.
+  package mutating func follow(_ routes: InboxRoutes) { machine.routes = routes }
+
   /// One pass over the whole inbox.
   /// - Throws: what the store or the listing threw; the pass can be made again at any time.
   package mutating func pass(at now: Timestamp) throws -> IntakeSummary {

@@ -76,7 +76,8 @@ package struct IntakeSummary: Hashable, Sendable {
 
 /// The decisions of one pass.
 package struct IntakeMachine: Sendable {
-  private let routes: InboxRoutes
+  /// Read as each page is sorted.
+  var routes: InboxRoutes
   private var jobs: [NewJob] = []
   private var cancels: [ContentDigest] = []
   private var examining: ContentDigest?

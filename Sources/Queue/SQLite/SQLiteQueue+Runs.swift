@@ -1,4 +1,5 @@
 import GRDB
+import Wire
 
 extension SQLiteQueue {
   package func openRun(_ run: NewRun, at now: Timestamp) throws -> OpenedRun {
@@ -62,15 +63,18 @@ extension SQLiteQueue {
       return try rows.map { row in
         let id: Int64 = row["id"]
         var members: [JobState: Int64] = [:]
-        let countSQL = "SELECT state, COUNT(*) AS jobs FROM jobs WHERE run = ? GROUP BY state"
+        var outcomes: [JobOutcome: Int64] = [:]
+        let countSQL = "SELECT state, outcome, COUNT(*) AS jobs FROM jobs WHERE run = ? GROUP BY state, outcome"
         for count in try Row.fetchAll(db, sql: countSQL, arguments: [id]) {
-          members[try SQLiteQueue.state(count["state"])] = count["jobs"]
+          members[try SQLiteQueue.state(count["state"]), default: 0] += count["jobs"]
+          if let outcome = (count["outcome"] as String?).flatMap(JobOutcome.init) { outcomes[outcome] = count["jobs"] }
         }
         guard let trigger = RunTrigger(rawValue: row["cause"]) else { throw QueueError.corrupt("run \(id)") }
         return Run(
           id: RunID(rawValue: id), schedule: schedule, nominalAt: Timestamp(milliseconds: row["nominal_at"]),
           trigger: trigger, openedAt: Timestamp(milliseconds: row["opened_at"]),
-          skipped: (row["skipped"] as String?).flatMap(SkipReason.init), members: members)
+          skipped: (row["skipped"] as String?).flatMap(SkipReason.init), members: members,
+          outcomes: outcomes)
       }
     }
   }

@@ -1,6 +1,7 @@
 /// A day of the Gregorian calendar, counted from 1970-01-01 (day 0).
 struct CivilDate: Hashable, Sendable {
   let dayNumber: Int
+  let year: Int
   let month: Int
   let day: Int
 
@@ -15,6 +16,7 @@ struct CivilDate: Hashable, Sendable {
     let shiftedMonth = (5 * dayOfYear + 2) / 153
     day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
     month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+    year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0)
   }
 
   /// Sunday is 0; 1970-01-01 was a Thursday.

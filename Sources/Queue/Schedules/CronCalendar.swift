@@ -8,6 +8,8 @@ import Foundation
 /// When a cron expression is due in a time zone.
 package struct CronCalendar: Hashable, Sendable {
   package let expression: CronExpression
+  /// The zone's name in the IANA database, as it was given.
+  package let timeZone: String
   private let zone: TimeZone
 
   /// The longest stretch without a day that any expression can name: 29 February over a century without a leap day.
@@ -20,6 +22,7 @@ package struct CronCalendar: Hashable, Sendable {
       throw ScheduleError("timeZone: \"\(identifier)\" is not in the IANA time zone database (Europe/Berlin, say)")
     }
     self.expression = expression
+    timeZone = identifier
     self.zone = zone
   }
 
@@ -46,28 +49,35 @@ package struct CronCalendar: Hashable, Sendable {
   /// The years 1970 to 9999; beyond them no schedule is due.
   private func isInRange(_ moment: Timestamp) -> Bool { (0...253_402_300_799_000).contains(moment.milliseconds) }
 
-  private func localDay(of moment: Timestamp) -> Int {
+  func localDay(of moment: Timestamp) -> Int {
     let seconds = Int(moment.milliseconds / 1_000)
     return (seconds + offset(at: seconds) + 86_400 * 2) / 86_400 - 2
   }
 
   /// Every due moment of a local day, in order.
   private func moments(onDay dayNumber: Int) -> [Timestamp] {
+    localTimes(onDay: dayNumber).map { Timestamp(milliseconds: Int64(seconds(ofLocal: $0)) * 1_000) }
+  }
+
+  /// Every local time that the expression names on a local day, in order, as seconds as if the zone were UTC.
+  func localTimes(onDay dayNumber: Int) -> [Int] {
     guard expression.matches(CivilDate(dayNumber: dayNumber)) else { return [] }
     return expression.hours.flatMap { hour in
-      expression.minutes.map { minute in
-        Timestamp(milliseconds: Int64(seconds(ofLocal: dayNumber * 86_400 + hour * 3_600 + minute * 60)) * 1_000)
-      }
+      expression.minutes.map { minute in dayNumber * 86_400 + hour * 3_600 + minute * 60 }
     }
   }
 
   /// The moment of a local time, both as seconds (`local` as if the zone were UTC). A day to either side lies beyond
   /// every offset, so the offsets there are those before and after whatever change is near.
-  private func seconds(ofLocal local: Int) -> Int {
+  func seconds(ofLocal local: Int) -> Int {
+    candidates(ofLocal: local).min() ?? change(between: local - 86_400, and: local + 86_400)
+  }
+
+  /// The moments at which the zone's clocks show a local time: none in a gap, two where it comes twice.
+  func candidates(ofLocal local: Int) -> Set<Int> {
     let before = offset(at: local - 86_400)
     let after = offset(at: local + 86_400)
-    let candidates = [local - before, local - after].filter { $0 + offset(at: $0) == local }
-    return candidates.min() ?? change(between: local - 86_400, and: local + 86_400)
+    return Set([local - before, local - after].filter { $0 + offset(at: $0) == local })
   }
 
   /// The first second at which the offset is no longer the one at `low`.
@@ -81,7 +91,7 @@ package struct CronCalendar: Hashable, Sendable {
     return high
   }
 
-  private func offset(at seconds: Int) -> Int {
+  func offset(at seconds: Int) -> Int {
     zone.secondsFromGMT(for: Date(timeIntervalSince1970: TimeInterval(seconds)))
   }
 }

@@ -9,6 +9,8 @@ package struct ScheduleError: Error, Hashable, CustomStringConvertible {
 /// ranges, steps, English three-letter names, Sunday as 0 or 7, and the words `@hourly` to `@yearly`. When both day
 /// fields are restricted, a day that meets either will do.
 package struct CronExpression: Hashable, Sendable {
+  /// As it was written.
+  package let text: String
   let minutes: [Int]
   let hours: [Int]
   private let days: Set<Int>
@@ -25,6 +27,7 @@ package struct CronExpression: Hashable, Sendable {
     guard fields.count == 5 else {
       throw ScheduleError("cron: five fields or one of \(CronExpression.words.keys.sorted()), not \"\(text)\"")
     }
+    self.text = text
     minutes = try CronField("minute", 0...59).parse(fields[0]).sorted()
     hours = try CronField("hour", 0...23).parse(fields[1]).sorted()
     days = try CronField("day of month", 1...31).parse(fields[2])

@@ -3,6 +3,21 @@ import Yams
 
 // Strict on purpose: a misspelt `overlap` that silently means the default costs somebody a night.
 
+/// A definition and the file that holds it.
+package struct ScheduleSource: Hashable, Sendable {
+  /// The file's name in its folder.
+  package let file: String
+  /// The whole file.
+  package let text: String
+  package let definition: ScheduleDefinition
+
+  package init(file: String, text: String, definition: ScheduleDefinition) {
+    self.file = file
+    self.text = text
+    self.definition = definition
+  }
+}
+
 /// Reads schedule definitions. Every refusal names file and line.
 package enum ScheduleFile {
   /// The largest file that is read, in bytes.
@@ -14,30 +29,37 @@ package enum ScheduleFile {
 
   /// Every `.yaml` file of a folder (not of folders below it), by name.
   /// - Throws: ``ScheduleError``; also when two schedules share a name or an inbox.
-  package static func readAll(inFolder folder: String) throws -> [ScheduleDefinition] {
+  package static func readAll(inFolder folder: String) throws -> [ScheduleSource] {
     let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }.sorted()
-    var definitions: [ScheduleDefinition] = []
+    var sources: [ScheduleSource] = []
     for name in names {
-      let definition = try read(file: folder + "/" + name)
-      for other in definitions {
+      let text = try readText(folder + "/" + name)
+      let definition = try parse(text, file: folder + "/" + name)
+      for other in sources.map(\.definition) {
         guard other.name != definition.name else { throw ScheduleError("\(name): a second schedule \(other.name)") }
         guard other.queue != definition.queue else {
           throw ScheduleError("\(name): schedule \(other.name) already takes what is in the inbox \(other.queue)")
         }
       }
-      definitions.append(definition)
+      sources.append(ScheduleSource(file: name, text: text, definition: definition))
     }
-    return definitions
+    return sources
   }
 
   /// - Throws: ``ScheduleError``
   package static func read(file path: String) throws -> ScheduleDefinition {
+    try parse(try readText(path), file: path)
+  }
+
+  /// The text of a definition's file, within the limit.
+  /// - Throws: ``ScheduleError``
+  package static func readText(_ path: String) throws -> String {
     guard let handle = FileHandle(forReadingAtPath: path) else { throw ScheduleError("\(path): cannot be read") }
     defer { try? handle.close() }
     let bytes = try handle.read(upToCount: byteLimit + 1) ?? Data()
     guard bytes.count <= byteLimit else { throw ScheduleError("\(path): larger than \(byteLimit) bytes") }
     guard let text = String(validating: bytes, as: UTF8.self) else { throw ScheduleError("\(path): not UTF-8") }
-    return try parse(text, file: path)
+    return text
   }
 
   /// - Parameter file: how refusals call the text.

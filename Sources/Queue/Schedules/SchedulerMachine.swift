@@ -54,6 +54,16 @@ package struct SchedulerMachine: Sendable {
     run(nominalAt: now.milliseconds % 1_000 == 0 ? now + .milliseconds(1) : now, .operatorRequest)
   }
 
+  /// What to note before a paused schedule goes on. The nights of a pause were not missed by accident, so even
+  /// `catchup: all` makes up for them by one run, which takes whatever waits; nil when nothing is to be noted.
+  package func resumption(_ standing: ScheduleStanding, at now: Timestamp) -> ScheduleAction? {
+    guard definition.catchup == .all, let calendar = definition.calendar, let last = standing.lastNominalAt,
+      let newest = calendar.latest(notAfter: now), newest > last,
+      let before = calendar.latest(notAfter: newest + .milliseconds(-1)), before > last
+    else { return nil }
+    return .skip(nominalAt: before, .catchup)
+  }
+
   private func begin(_ nominalAt: Timestamp, _ standing: ScheduleStanding, at now: Timestamp) -> ScheduleAction {
     if let deadline = definition.startingDeadline, now - nominalAt > deadline {
       return .skip(nominalAt: nominalAt, .tooLate)

@@ -1,3 +1,5 @@
+import Wire
+
 /// A run's number in this queue.
 package struct RunID: Hashable, Comparable, Sendable, CustomStringConvertible {
   package let rawValue: Int64
@@ -68,7 +70,32 @@ package struct Run: Hashable, Sendable {
   package let skipped: SkipReason?
   /// Members by state; absent means none.
   package let members: [JobState: Int64]
+  /// Finished members by what their receipts say; absent means none.
+  package let outcomes: [JobOutcome: Int64]
 
   /// Whether every member has ended (an empty run ends when it is opened).
   package var isOver: Bool { members.allSatisfy { $0.key.isTerminal || $0.value == 0 } }
+
+  /// What the run came to, in one word.
+  package var status: RunStatus {
+    if skipped != nil { return .skipped }
+    guard isOver else { return .running }
+    let all = members.values.reduce(0, +)
+    if outcomes[.completed, default: 0] == all { return .completed }
+    return outcomes[.completed, default: 0] + outcomes[.partial, default: 0] == 0 ? .failed : .partial
+  }
+}
+
+/// A run in one word.
+package enum RunStatus: String, CaseIterable, Sendable {
+  /// Every member's receipt says completed; also a run without members.
+  case completed
+  /// Some results are missing: a member was partial, failed, refused, cancelled or dead, and another gave results.
+  case partial
+  /// No member gave results.
+  case failed
+  /// A member has not ended.
+  case running
+  /// The nominal time was passed over.
+  case skipped
 }
