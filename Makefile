@@ -7,12 +7,19 @@ SHELL := /bin/bash
 export EPHEMERALML_COMMIT := $(shell scripts/commit.sh)
 # One configuration for demo and tests, so that a clean clone builds once. Debug builds of the kernels are 50 times slower.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing -j 2
+# The installed programs bring the Swift runtime with them. A build of its own, since the tests' libraries are dynamic only.
+INSTALL_FLAGS := -c release --static-swift-stdlib --scratch-path .build-install -j 2
+PREFIX ?= /usr/local
+DESTDIR ?=
+COMPONENTS ?= host
+PURGE ?= 0
+BIN ?=
 STORE ?= dir
 DOCS ?= jobs/sample
 SECONDS ?= 60
 TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools image emulator test-enclave check-infra lint fuzz golden clean
+.PHONY: help deps model build demo demo-attack test test-tools image emulator test-enclave check-infra lint fuzz golden build-install install uninstall clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,5 +71,18 @@ fuzz: ## libFuzzer on every decoder of a peer's bytes; SECONDS=60 each, TARGET=o
 golden: ## The reference data of Tests/Vectors again, from the Python originals (downloads gigabytes)
 	@scripts/golden/run.sh
 
+build-install: deps ## The programs of `make install`, with the Swift runtime inside, to .build-install
+	@for product in ephemeral $(if $(filter all,$(COMPONENTS)),enclave-worker devcloud); do \
+	  swift build $(INSTALL_FLAGS) --product $$product; done
+
+install: ## Program, manual, completions, units; PREFIX=/usr/local DESTDIR= COMPONENTS=client|host|all
+	@# Under sudo the build is the user's: what root builds there nobody else can build again.
+	@[ -n "$(BIN)$${SUDO_USER:-}" ] || $(MAKE) --no-print-directory build-install
+	@BIN="$(or $(BIN),.build-install/release)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" COMPONENTS="$(COMPONENTS)" \
+	  scripts/install.sh
+
+uninstall: ## Removes what `make install` put there; settings, queue and logs stay unless PURGE=1
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PURGE="$(PURGE)" scripts/uninstall.sh
+
 clean: ## Build products and demo state; the cache of downloads stays
-	@rm -rf .build .build-static .build-fuzz .demo
+	@rm -rf .build .build-install .build-static .build-fuzz .demo

@@ -144,6 +144,7 @@ let package = Package(
       dependencies: ["Client", "JobRunner", "DevCloud", "SealedCrypto", "Wire", "TestSupport", arguments] + crypto),
     .testTarget(
       name: "EnclaveTests", dependencies: ["JobRunner", "Wire", "TestSupport", logging], exclude: ["Probe"]),
+    .testTarget(name: "InstallTests", dependencies: ["TestSupport"]),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"]),
     .testTarget(
       name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzzers", exclude: ["CFuzzer", "Driver"]),

@@ -8,9 +8,11 @@ import ObjectStore
 struct ClientOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The store: file:///folder or s3://bucket/prefix.", valueName: "url"))
   var store: String?
-  @Option(help: ArgumentHelp("The trust profile.", valueName: "name"))
+  @Option(help: ArgumentHelp("The trust profile.", valueName: "name"), completion: .profiles)
   var profile: String?
-  @Option(help: ArgumentHelp("Keys, trust profiles and ledger (default: $EPHEMERAL_HOME).", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("Keys, trust profiles and ledger (default: $EPHEMERAL_HOME).", valueName: "folder"),
+    completion: .directory)
   var home: String?
   @Flag(help: "One JSON object a line on standard output.")
   var json = false

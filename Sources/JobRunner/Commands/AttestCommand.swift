@@ -14,7 +14,7 @@ struct AttestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show what a document claims; nothing is verified.",
       discussion: "FILE is a document, or an announcement, receipt or status that carries one.")
-    @Argument(help: "The file.")
+    @Argument(help: "The file.", completion: .file())
     var file: String
     @Flag(help: "One JSON object a line on standard output.")
     var json = false
@@ -42,11 +42,11 @@ struct AttestCommand: ParsableCommand {
           ephemeral attest verify document.cose
           ephemeral attest verify announcement.cose --root attestation-root.pem --at now --json
         """)
-    @Argument(help: "A document, or an announcement, receipt or status that carries one.")
+    @Argument(help: "A document, or an announcement, receipt or status that carries one.", completion: .file())
     var file: String
     @Option(help: ArgumentHelp("document, now, or a time such as 2026-11-22T12:00:00Z.", valueName: "time"))
     var at: String = "document"
-    @Option(help: ArgumentHelp("A development root.", valueName: "file.pem"))
+    @Option(help: ArgumentHelp("A development root.", valueName: "file.pem"), completion: .file())
     var root: String?
     @Flag(help: "An emulator's document: nobody signed it, and it proves nothing.")
     var emulated = false

@@ -22,23 +22,25 @@ struct ImageCommand: ParsableCommand {
           ephemeral image build --kernel bzImage --init init --worker enclave-worker --class production \\
             --policy-key policy.pub --kms-roots infra/enclave/kms-roots.pem --output ephemeralml.eif
         """)
-    @Option(help: ArgumentHelp("A bzImage.", valueName: "file"))
+    @Option(help: ArgumentHelp("A bzImage.", valueName: "file"), completion: .file())
     var kernel: String
-    @Option(help: ArgumentHelp("The first process: a static executable.", valueName: "file"))
+    @Option(help: ArgumentHelp("The first process: a static executable.", valueName: "file"), completion: .file())
     var `init`: String
-    @Option(help: ArgumentHelp("The worker: a static executable.", valueName: "file"))
+    @Option(help: ArgumentHelp("The worker: a static executable.", valueName: "file"), completion: .file())
     var worker: String
     @Option(name: .customLong("class"), help: ArgumentHelp("production or emulated.", valueName: "class"))
     var evidenceClass: String
-    @Option(help: ArgumentHelp("The policy's public key, or a file with it.", valueName: "key"))
+    @Option(help: ArgumentHelp("The policy's public key, or a file with it.", valueName: "key"), completion: .file())
     var policyKey: String
-    @Option(help: ArgumentHelp("The roots that KMS's certificate may chain to.", valueName: "file.pem"))
+    @Option(
+      help: ArgumentHelp("The roots that KMS's certificate may chain to.", valueName: "file.pem"), completion: .file())
     var kmsRoots: String
     @Flag(help: "Hold each boot to its first policy, by PCR16.")
     var pinPolicy = false
     @Option(help: ArgumentHelp("The kernel's command line.", valueName: "text"))
     var cmdline: String = EnclaveLayout.commandLine
-    @Option(name: .shortAndLong, help: ArgumentHelp("Where to write the image.", valueName: "file"))
+    @Option(
+      name: .shortAndLong, help: ArgumentHelp("Where to write the image.", valueName: "file"), completion: .file())
     var output: String
     @Flag(help: "One JSON object a line on standard output.")
     var json = false
@@ -84,7 +86,7 @@ struct ImageCommand: ParsableCommand {
           ephemeral image measure ephemeralml.eif
           ephemeral image measure ephemeralml.eif --json
         """)
-    @Argument(help: "An EIF.")
+    @Argument(help: "An EIF.", completion: .file())
     var file: String
     @Flag(help: "One JSON object a line on standard output.")
     var json = false
@@ -105,7 +107,7 @@ struct ImageCommand: ParsableCommand {
         Example:
           ephemeral image inspect ephemeralml.eif
         """)
-    @Argument(help: "An EIF.")
+    @Argument(help: "An EIF.", completion: .file())
     var file: String
     @Flag(help: "One JSON object a line on standard output.")
     var json = false

@@ -32,7 +32,7 @@ struct StatusCommand: ParsableCommand {
       Example:
         ephemeral status 3fa9b2
       """)
-  @Argument(help: "The job's name, or at least four digits of it.")
+  @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
   var job: String
   @OptionGroup var options: ClientOptions
 
@@ -128,7 +128,7 @@ struct WatchCommand: ParsableCommand {
       Example:
         ephemeral watch 3fa9b2 --timeout 600
       """)
-  @Argument(help: "The job's name, or at least four digits of it.")
+  @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
   var job: String
   @OptionGroup var options: ClientOptions
   @Option(help: ArgumentHelp("Give up after so long (exit code 6).", valueName: "seconds"))
@@ -154,7 +154,7 @@ struct CancelCommand: ParsableCommand {
       Example:
         ephemeral cancel 3fa9b2
       """)
-  @Argument(help: "The job's name, or at least four digits of it.")
+  @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
   var job: String
   @OptionGroup var options: ClientOptions
 

@@ -23,13 +23,13 @@ struct KeyPolicyLintCommand: ParsableCommand {
       Exit codes: 0 nothing wrong, 3 something weakens the policy, 21 something defeats attestation or the policy cannot
       be read.
       """)
-  @Argument(help: ArgumentHelp("The key policy as JSON.", valueName: "key-policy.json"))
+  @Argument(help: ArgumentHelp("The key policy as JSON.", valueName: "key-policy.json"), completion: .file())
   var file: String
   @Option(help: "What the key is for: epoch (strictest) or model.")
   var use: KeyUse = .epoch
-  @Option(help: ArgumentHelp("Output of `aws kms describe-key`.", valueName: "file"))
+  @Option(help: ArgumentHelp("Output of `aws kms describe-key`.", valueName: "file"), completion: .file())
   var describeKey: String?
-  @Option(help: ArgumentHelp("Output of `aws kms list-grants`.", valueName: "file"))
+  @Option(help: ArgumentHelp("Output of `aws kms list-grants`.", valueName: "file"), completion: .file())
   var listGrants: String?
   @Option(
     parsing: .upToNextOption,
@@ -118,7 +118,8 @@ struct KeyPolicyGenerateCommand: ParsableCommand {
   var instanceRole: String
   @Option(help: ArgumentHelp("Role that encrypts models (for a model key).", valueName: "arn"))
   var publisher: String?
-  @Option(help: ArgumentHelp("JSON of `ephemeral image measure`; may be repeated.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("JSON of `ephemeral image measure`; may be repeated.", valueName: "file"), completion: .file())
   var measurement: [String] = []
   @Option(help: ArgumentHelp("The policy's source, whose measurements are taken.", valueName: "policy.yaml"))
   var policy: String?
@@ -129,7 +130,9 @@ struct KeyPolicyGenerateCommand: ParsableCommand {
       "Demand this signed policy by PCR16 (SHA-256 of its bytes, as `policy show` prints it); may be repeated.",
       valueName: "hex"))
   var policyDigest: [String] = []
-  @Option(name: .shortAndLong, help: ArgumentHelp("Where to write (default: standard output).", valueName: "file"))
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("Where to write (default: standard output).", valueName: "file"),
+    completion: .file())
   var output: String?
 
   func validate() throws {

@@ -27,7 +27,7 @@ struct ModelsCommand: ParsableCommand {
           ephemeral models publish model/ --kms-key ARN --aws-profile devcloud/credentials:publisher \\
             --kms-endpoint unix:/tmp/demo/kms.sock --kms-roots devcloud/kms-roots.pem
         """)
-    @Argument(help: "The model's folder.")
+    @Argument(help: "The model's folder.", completion: .directory)
     var folder: String
     @OptionGroup var options: ClientOptions
     @Option(help: "What people call it (default: the folder's name).")
@@ -40,7 +40,8 @@ struct ModelsCommand: ParsableCommand {
       help: ArgumentHelp("Where KMS is reached, when not by its name: unix:/path or host:port.", valueName: "address"))
     var kmsEndpoint: String?
     @Option(
-      help: ArgumentHelp("Roots for KMS's certificate instead of the system's (devcloud).", valueName: "file.pem"))
+      help: ArgumentHelp("Roots for KMS's certificate instead of the system's (devcloud).", valueName: "file.pem"),
+      completion: .file())
     var kmsRoots: String?
 
     func run() throws {

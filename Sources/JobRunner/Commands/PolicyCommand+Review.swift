@@ -52,7 +52,7 @@ extension PolicyCommand {
     static let configuration = CommandConfiguration(
       commandName: "init", abstract: "Write a policy file with every key explained.",
       discussion: "Example:\n  ephemeral policy init policy.yaml")
-    @Argument(help: "Where to write; a file that is there stays.")
+    @Argument(help: "Where to write; a file that is there stays.", completion: .file())
     var file: String = "policy.yaml"
 
     func run() throws {
@@ -73,9 +73,9 @@ extension PolicyCommand {
         Example:
           ephemeral policy lint policy.yaml --previous policy-3.cose --key policy.pub
         """)
-    @Argument(help: "The policy file.")
+    @Argument(help: "The policy file.", completion: .file())
     var file: String
-    @Option(help: ArgumentHelp("The policy that it follows, signed or source.", valueName: "file"))
+    @Option(help: ArgumentHelp("The policy that it follows, signed or source.", valueName: "file"), completion: .file())
     var previous: String?
     @OptionGroup var verification: PolicyKeyOptions
 
@@ -102,9 +102,9 @@ extension PolicyCommand {
         Example:
           ephemeral policy diff policy-3.cose policy.yaml --key policy.pub
         """)
-    @Argument(help: "The policy before.")
+    @Argument(help: "The policy before.", completion: .file())
     var old: String
-    @Argument(help: "The policy after.")
+    @Argument(help: "The policy after.", completion: .file())
     var new: String
     @OptionGroup var verification: PolicyKeyOptions
 

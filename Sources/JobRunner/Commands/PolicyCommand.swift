@@ -53,14 +53,17 @@ struct PolicyCommand: ParsableCommand {
         Example:
           ephemeral policy sign policy.yaml --key policy.key --previous policy-3.cose --output policy.cose
         """)
-    @Argument(help: "The policy file.")
+    @Argument(help: "The policy file.", completion: .file())
     var file: String
-    @Option(help: ArgumentHelp("The policy key.", valueName: "file"))
+    @Option(help: ArgumentHelp("The policy key.", valueName: "file"), completion: .file())
     var key: String
     @Option(
-      help: ArgumentHelp("The signed policy that this one follows; it must be under the same key.", valueName: "file"))
+      help: ArgumentHelp("The signed policy that this one follows; it must be under the same key.", valueName: "file"),
+      completion: .file())
     var previous: String?
-    @Option(name: .shortAndLong, help: ArgumentHelp("Where to write the signed policy.", valueName: "file"))
+    @Option(
+      name: .shortAndLong, help: ArgumentHelp("Where to write the signed policy.", valueName: "file"),
+      completion: .file())
     var output: String = "policy.cose"
     @Flag(help: "One JSON object a line on standard output.")
     var json = false
@@ -92,7 +95,7 @@ struct PolicyCommand: ParsableCommand {
         Example:
           ephemeral policy install policy.cose
         """)
-    @Argument(help: "The signed policy.")
+    @Argument(help: "The signed policy.", completion: .file())
     var file: String
     @OptionGroup var options: ClientOptions
 
@@ -118,10 +121,10 @@ struct PolicyCommand: ParsableCommand {
           ephemeral policy show
           ephemeral policy show policy.cose --key policy.pub
         """)
-    @Argument(help: "A signed policy.")
+    @Argument(help: "A signed policy.", completion: .file())
     var file: String?
     @OptionGroup var options: ClientOptions
-    @Option(help: ArgumentHelp("The policy's public key, or a file with it.", valueName: "key"))
+    @Option(help: ArgumentHelp("The policy's public key, or a file with it.", valueName: "key"), completion: .file())
     var key: String?
 
     func run() throws {

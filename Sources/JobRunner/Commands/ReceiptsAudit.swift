@@ -47,7 +47,7 @@ extension ReceiptsCommand {
           ephemeral receipts report s3://bucket/prefix --ledger --output evidence-2026-11
         """)
     @OptionGroup var audit: AuditOptions
-    @Option(name: .shortAndLong, help: ArgumentHelp("A new folder.", valueName: "folder"))
+    @Option(name: .shortAndLong, help: ArgumentHelp("A new folder.", valueName: "folder"), completion: .directory)
     var output: String
 
     func run() throws {
@@ -73,7 +73,7 @@ extension ReceiptsCommand {
     @OptionGroup var options: ClientOptions
     @Option(help: "The stream's name, or its 32 digits.")
     var stream: String
-    @Option(name: .shortAndLong, help: ArgumentHelp("A new file.", valueName: "file"))
+    @Option(name: .shortAndLong, help: ArgumentHelp("A new file.", valueName: "file"), completion: .file())
     var output: String
 
     func run() throws {

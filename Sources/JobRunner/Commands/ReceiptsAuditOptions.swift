@@ -9,17 +9,21 @@ import Wire
 
 /// What `receipts audit` and `receipts report` take.
 struct AuditOptions: ParsableArguments {
-  @Argument(help: "A folder of receipts, one receipt, or a store: s3://bucket/prefix, file:///folder.")
+  @Argument(
+    help: "A folder of receipts, one receipt, or a store: s3://bucket/prefix, file:///folder.", completion: .file())
   var source: String
   @OptionGroup var options: ClientOptions
   @Option(help: ArgumentHelp("Only this stream: a name of your ledger, or its 32 digits.", valueName: "name"))
   var stream: String?
   @Flag(help: "Compare with this home's ledger: every number of its streams must be there.")
   var ledger = false
-  @Option(help: ArgumentHelp("A stream's head, signed by its submitter; may be repeated.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("A stream's head, signed by its submitter; may be repeated.", valueName: "file"),
+    completion: .file())
   var head: [String] = []
   @Option(
-    help: ArgumentHelp("Further policies, signed by the profile's policy key; may be repeated.", valueName: "path"))
+    help: ArgumentHelp("Further policies, signed by the profile's policy key; may be repeated.", valueName: "path"),
+    completion: .file())
   var policies: [String] = []
   @Flag(help: "With a store: open the manifests in the sealed results with your identity, for the void numbers.")
   var open = false

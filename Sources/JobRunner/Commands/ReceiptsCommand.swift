@@ -16,10 +16,12 @@ struct ReceiptsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Verify a job's receipt and write it to a file.",
       discussion: "Example:\n  ephemeral receipts get 3fa9b2 --output night-17.receipt")
-    @Argument(help: "The job's name, or at least four digits of it.")
+    @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
     var job: String
     @OptionGroup var options: ClientOptions
-    @Option(name: .shortAndLong, help: ArgumentHelp("A new file (default: JOB.receipt).", valueName: "file"))
+    @Option(
+      name: .shortAndLong, help: ArgumentHelp("A new file (default: JOB.receipt).", valueName: "file"),
+      completion: .file())
     var output: String?
 
     func run() throws {
@@ -51,7 +53,7 @@ struct ReceiptsCommand: ParsableCommand {
           ephemeral receipts verify 3fa9b2
           ephemeral receipts verify night-17.receipt --json
         """)
-    @Argument(help: "A job's name, at least four digits of it, or a receipt's file.")
+    @Argument(help: "A job's name, at least four digits of it, or a receipt's file.", completion: .file())
     var target: String
     @OptionGroup var options: ClientOptions
     @Option(help: ArgumentHelp("With a file: the job that it must be of.", valueName: "name"))

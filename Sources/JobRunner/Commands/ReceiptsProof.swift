@@ -26,7 +26,7 @@ extension ReceiptsCommand {
           ephemeral receipts prove 3fa9b2 --item finance/annual-report.txt --disclose output
           ephemeral receipts prove 3fa9b2 --index 11 --disclose input,output --input reports/ --output item-11.proof
         """)
-    @Argument(help: "The job's name, or at least four digits of it.")
+    @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
     var job: String
     @OptionGroup var options: ClientOptions
     @Option(help: ArgumentHelp("The item's id.", valueName: "id"))
@@ -35,9 +35,11 @@ extension ReceiptsCommand {
     var index: UInt64?
     @Option(help: ArgumentHelp("input, output, or input,output (default: neither).", valueName: "what"))
     var disclose: String?
-    @Option(help: ArgumentHelp("What was submitted, to disclose an input.", valueName: "path"))
+    @Option(help: ArgumentHelp("What was submitted, to disclose an input.", valueName: "path"), completion: .file())
     var input: String?
-    @Option(name: .shortAndLong, help: ArgumentHelp("A new file (default: JOB-INDEX.proof).", valueName: "file"))
+    @Option(
+      name: .shortAndLong, help: ArgumentHelp("A new file (default: JOB-INDEX.proof).", valueName: "file"),
+      completion: .file())
     var output: String?
 
     func validate() throws {
@@ -100,13 +102,14 @@ extension ReceiptsCommand {
           ephemeral receipts verify-item item-11.proof
           ephemeral receipts verify-item item-11.proof --receipt night-17.receipt --policies evidence/policies
         """)
-    @Argument(help: "The proof's file.")
+    @Argument(help: "The proof's file.", completion: .file())
     var proof: String
     @OptionGroup var options: ClientOptions
-    @Option(help: ArgumentHelp("The receipt that it must be of.", valueName: "file"))
+    @Option(help: ArgumentHelp("The receipt that it must be of.", valueName: "file"), completion: .file())
     var receipt: String?
     @Option(
-      help: ArgumentHelp("Further policies, signed by the profile's policy key; may be repeated.", valueName: "path"))
+      help: ArgumentHelp("Further policies, signed by the profile's policy key; may be repeated.", valueName: "path"),
+      completion: .file())
     var policies: [String] = []
     @Flag(help: "Print the disclosed lines.")
     var show = false

@@ -29,12 +29,14 @@ struct ResultsCommand: ParsableCommand {
           ephemeral results get 3fa9b2 --format npy --output night-17-npy
           ephemeral results get 3fa9b2 --output - | jq .custom_id
         """)
-    @Argument(help: "The job's name, or at least four digits of it.")
+    @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
     var job: String
     @OptionGroup var options: ClientOptions
     @Option(help: "jsonl or npy.")
     var format: ResultsFormat = .jsonl
-    @Option(name: .shortAndLong, help: ArgumentHelp("A new folder, or - (default: results-JOB).", valueName: "folder"))
+    @Option(
+      name: .shortAndLong, help: ArgumentHelp("A new folder, or - (default: results-JOB).", valueName: "folder"),
+      completion: .directory)
     var output: String?
     @Flag(help: "Replace an older folder of results.")
     var force = false
@@ -92,7 +94,7 @@ struct ResultsCommand: ParsableCommand {
           ephemeral results neighbours night-17 --count 3
           ephemeral results neighbours night-17 --id maritime/port-congestion.txt --texts jobs/sample
         """)
-    @Argument(help: "An output.jsonl, or a folder with one.")
+    @Argument(help: "An output.jsonl, or a folder with one.", completion: .file())
     var file: String
     @Option(help: "Neighbours of each document.")
     var count: Int = 3
@@ -100,7 +102,9 @@ struct ResultsCommand: ParsableCommand {
     var documents: Int = 3
     @Option(help: "This document; may be repeated.")
     var id: [String] = []
-    @Option(help: ArgumentHelp("Show the first line of each document from this folder.", valueName: "folder"))
+    @Option(
+      help: ArgumentHelp("Show the first line of each document from this folder.", valueName: "folder"),
+      completion: .directory)
     var texts: String?
     @Flag(help: "One JSON object a line on standard output.")
     var json = false

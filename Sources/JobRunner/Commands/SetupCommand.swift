@@ -24,9 +24,11 @@ struct SetupCommand: ParsableCommand {
   @OptionGroup var options: ClientOptions
   @Option(name: .customLong("class"), help: "Class of evidence: production, development or emulated.")
   var evidenceClass: EvidenceClass?
-  @Option(help: ArgumentHelp("Root certificate of a development class.", valueName: "file.pem"))
+  @Option(help: ArgumentHelp("Root certificate of a development class.", valueName: "file.pem"), completion: .file())
   var root: String?
-  @Option(help: ArgumentHelp("The policy's public key: 64 hexadecimal digits, or a file with them.", valueName: "key"))
+  @Option(
+    help: ArgumentHelp("The policy's public key: 64 hexadecimal digits, or a file with them.", valueName: "key"),
+    completion: .file())
   var policyKey: String?
   @Option(help: "The model to use when a command names none.")
   var model: String?

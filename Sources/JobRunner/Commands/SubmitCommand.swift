@@ -26,7 +26,9 @@ struct SubmitCommand: ParsableCommand {
         ephemeral submit new/ --schedule nightly --allow-empty
       """)
 
-  @Argument(help: "A folder, a JSON Lines file, or -. Without it, only uploads that are still due are made.")
+  @Argument(
+    help: "A folder, a JSON Lines file, or -. Without it, only uploads that are still due are made.",
+    completion: .file())
   var input: String?
   @OptionGroup var options: ClientOptions
   @Option(help: "Name or digest of the model (default: the only one that the policy allows you).")
@@ -49,7 +51,8 @@ struct SubmitCommand: ParsableCommand {
   @Option(help: ArgumentHelp("With --wait: give up after so long (exit code 6).", valueName: "seconds"))
   var waitTimeout: Int?
   @Option(
-    help: ArgumentHelp("Do this once: a second submit with the same key gives the first one's job.", valueName: "key"))
+    help: ArgumentHelp("Do this once: a second submit with the same key gives the first one's job.", valueName: "key"),
+    completion: .file())
   var idempotencyKey: String?
   @Option(
     help: ArgumentHelp("Who can open the results beside you (age1pq1…); may be repeated.", valueName: "recipient"))

@@ -27,10 +27,11 @@ struct TrustCommand: ParsableCommand {
     @OptionGroup var options: ClientOptions
     @Option(name: .customLong("class"), help: "Class of evidence: production, development or emulated.")
     var evidenceClass: EvidenceClass
-    @Option(help: ArgumentHelp("Root certificate of a development class.", valueName: "file.pem"))
+    @Option(help: ArgumentHelp("Root certificate of a development class.", valueName: "file.pem"), completion: .file())
     var root: String?
     @Option(
-      help: ArgumentHelp("The policy's public key: 64 hexadecimal digits, or a file with them.", valueName: "key"))
+      help: ArgumentHelp("The policy's public key: 64 hexadecimal digits, or a file with them.", valueName: "key"),
+      completion: .file())
     var policyKey: String
 
     func run() throws {
@@ -61,7 +62,7 @@ struct TrustCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Show a trust profile and what was accepted under it.")
-    @Argument(help: "Its name (default: the one in use).")
+    @Argument(help: "Its name (default: the one in use).", completion: .profiles)
     var name: String?
     @OptionGroup var options: ClientOptions
 

@@ -14,7 +14,7 @@ struct ResendCommand: ParsableCommand {
       Example:
         ephemeral resend 3fa9b2
       """)
-  @Argument(help: "The job's name, or at least four digits of it.")
+  @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
   var job: String
   @OptionGroup var options: ClientOptions
 
@@ -51,7 +51,7 @@ struct AbandonCommand: ParsableCommand {
       Example:
         ephemeral abandon 3fa9b2
       """)
-  @Argument(help: "The job's name, or at least four digits of it.")
+  @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
   var job: String
   @OptionGroup var options: ClientOptions
   @Flag(help: "The store is gone and cannot be asked whether it has the bundle after all.")
