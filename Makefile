@@ -17,9 +17,11 @@ BIN ?=
 STORE ?= dir
 DOCS ?= jobs/sample
 SECONDS ?= 60
+BUNDLES ?= 10000
+WORKERS ?= 4
 TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools image emulator test-enclave check-infra lint fuzz golden build-install install uninstall clean
+.PHONY: help deps model build demo demo-attack test test-tools image emulator test-enclave check-infra lint fuzz golden build-install install uninstall load load-real soak clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,5 +86,19 @@ install: ## Program, manual, completions, units; PREFIX=/usr/local DESTDIR= COMP
 uninstall: ## Removes what `make install` put there; settings, queue and logs stay unless PURGE=1
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PURGE="$(PURGE)" scripts/uninstall.sh
 
+load: deps ## 10,000 bundles waiting for 4 light workers: jobs/s, waits, memory; BUNDLES=, WORKERS=, STORE=s3 (moto)
+	@swift build $(SWIFT_FLAGS) --product load && swift build $(SWIFT_FLAGS) --product ephemeral
+	@scripts/load.sh backlog "$(STORE)" --bundles $(BUNDLES) --workers $(WORKERS)
+
+load-real: BUNDLES := 66
+load-real: deps model ## The same with real workers and real inference; BUNDLES=60 WORKERS=4
+	@swift build $(SWIFT_FLAGS)
+	@scripts/load-real.sh "$(BUNDLES)" "$(WORKERS)"
+
+soak: SECONDS := 600
+soak: deps ## The daemon for SECONDS=600 under jobs, faults and cancels: is its memory flat? STORE=s3 (moto)
+	@swift build $(SWIFT_FLAGS) --product load && swift build $(SWIFT_FLAGS) --product ephemeral
+	@scripts/load.sh soak "$(STORE)" --seconds $(SECONDS) --workers $(WORKERS)
+
 clean: ## Build products and demo state; the cache of downloads stays
-	@rm -rf .build .build-install .build-static .build-fuzz .demo
+	@rm -rf .build .build-install .build-static .build-fuzz .demo .load

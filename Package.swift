@@ -38,6 +38,7 @@ let package = Package(
     .executable(name: "ephemeral", targets: ["JobRunner"]),
     .executable(name: "enclave-worker", targets: ["EnclaveWorker"]),
     .executable(name: "devcloud", targets: ["DevCloud"]),
+    .executable(name: "load", targets: ["Load"]),
   ],
   dependencies: [
     // Exact: what the worker links. infra/enclave/image.lock has the versions of what these bring with them.
@@ -98,6 +99,9 @@ let package = Package(
 
     // Tests
     .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .executableTarget(
+      name: "Load", dependencies: ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", arguments] + crypto,
+      path: "Tests/Load"),
     .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
     .testTarget(name: "SealedCryptoTests", dependencies: ["SealedCrypto", "Wire", "TestSupport", asn1] + crypto),
     .testTarget(
@@ -166,7 +170,7 @@ if let runtime = Context.environment["FUZZER_RUNTIME"] {
   ]
   for target in package.targets where probed.contains(target.name) { target.swiftSettings = probes }
   package.products = []
-  package.targets.removeAll { $0.name == "JobRunner" || $0.name == "DevCloud" }
+  package.targets.removeAll { ["JobRunner", "DevCloud", "Load"].contains($0.name) }
   package.targets += [
     .target(name: "CFuzzer", path: "Tests/Fuzzers/CFuzzer"),
     .executableTarget(

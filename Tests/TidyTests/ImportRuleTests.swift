@@ -24,6 +24,8 @@ import Testing
       "CPlatform", "CBuildInfo", "ArgumentParser", "Logging", "Yams", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix",
       "NIOHTTP1", "NIOSSL",
     ],
+    // A measuring program under Tests: the daemon's other side, so it may use no part of the daemon itself.
+    "Load": ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", "ArgumentParser", "Crypto", "CryptoExtras"],
     "DevCloud": [
       "Wire", "SealedCrypto", "Attestation", "CPlatform", "COpenSSL", "ArgumentParser", "Logging", "X509",
       "SwiftASN1", "Hummingbird", "HummingbirdTLS", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix", "NIOHTTP1",
