@@ -27,7 +27,7 @@ struct ScheduleCommand: ParsableCommand {
         FILE is checked here and by the daemon; every mistake is named with its line. The same file again changes nothing.
         Nominal times count from now on. jobs/nightly-embeddings.yaml explains every key.
         """)
-    @Argument(help: "The definition, a YAML file.") var file: String
+    @Argument(help: "The definition, a YAML file.", completion: .file()) var file: String
     @Flag(help: "Put it in the place of another added schedule of that name; a pause stays.") var replace = false
     @OptionGroup var daemon: OperatorOptions
 
@@ -58,7 +58,7 @@ struct ScheduleCommand: ParsableCommand {
         A run's status: completed (every member's receipt says so, or there was nothing to do), partial, failed (no member
         gave results), running, skipped (why stands beside it).
         """)
-    @Argument(help: "The schedule's name.") var name: String
+    @Argument(help: "The schedule's name.", completion: .schedules) var name: String
     @Option(name: .customLong("run"), help: ArgumentHelp("The members of this run.", valueName: "number"))
     var number: Int64?
     @OptionGroup var daemon: OperatorOptions
@@ -68,7 +68,7 @@ struct ScheduleCommand: ParsableCommand {
   struct Next: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "When a schedule is due, in its time zone and in UTC, and what daylight saving does to it.")
-    @Argument(help: "The schedule's name.") var name: String
+    @Argument(help: "The schedule's name.", completion: .schedules) var name: String
     @Option(name: [.customShort("n"), .long], help: "So many times.") var count: Int = 5
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleNext, schedule: name, limit: count)) }
@@ -77,7 +77,7 @@ struct ScheduleCommand: ParsableCommand {
   struct Pause: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Stop the schedule's clock, durably. Its bundles go on to wait; runs under way go on.")
-    @Argument(help: "The schedule's name.") var name: String
+    @Argument(help: "The schedule's name.", completion: .schedules) var name: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .schedulePause, schedule: name)) }
   }
@@ -89,7 +89,7 @@ struct ScheduleCommand: ParsableCommand {
         Nominal times of the pause are made up for by one run at most, which takes all that waits: at once with
         `catchup: latest` and `all`; with `none` the next nominal time takes it.
         """)
-    @Argument(help: "The schedule's name.") var name: String
+    @Argument(help: "The schedule's name.", completion: .schedules) var name: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleResume, schedule: name)) }
   }
@@ -98,7 +98,7 @@ struct ScheduleCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "run-now",
       abstract: "Run a schedule once, paused or not: it takes every bundle that waits in its inbox.")
-    @Argument(help: "The schedule's name.") var name: String
+    @Argument(help: "The schedule's name.", completion: .schedules) var name: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleRun, schedule: name)) }
   }
@@ -107,7 +107,7 @@ struct ScheduleCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "rm", abstract: "Remove a schedule that was added at run time; its runs and jobs stay.",
       discussion: "Refused while bundles wait in its inbox, unless --force: they then stay held.")
-    @Argument(help: "The schedule's name.") var name: String
+    @Argument(help: "The schedule's name.", completion: .schedules) var name: String
     @Flag(help: "Although bundles wait: they stay held until a schedule has that inbox again.") var force = false
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleRemove, schedule: name, force: force)) }
