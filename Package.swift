@@ -14,6 +14,10 @@ let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+/// SQLite's own calls too: the backup in steps is not in GRDB.
+let grdb: [Target.Dependency] = [
+  .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+]
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 /// The commit that `--version` shows: the Makefile puts scripts/commit.sh's words into the environment. Without them the
@@ -77,7 +81,7 @@ let package = Package(
     // Host and client
     .target(name: "Attestation", dependencies: ["Wire", "SealedCrypto", x509, asn1] + crypto),
     .target(name: "ObjectStore", dependencies: ["Wire", "SealedCrypto", "CCurl"] + crypto),
-    .target(name: "Queue", dependencies: ["Wire", .product(name: "GRDB", package: "GRDB.swift"), yams]),
+    .target(name: "Queue", dependencies: ["Wire", yams] + grdb),
     .target(
       name: "Client",
       dependencies: ["Wire", "SealedCrypto", "Attestation", "ObjectStore", "Inference", yams] + crypto),

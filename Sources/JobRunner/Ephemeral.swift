@@ -33,7 +33,9 @@ struct Ephemeral: ParsableCommand {
       CommandGroup(name: "Security officer", subcommands: [PolicyCommand.self, AttestCommand.self, ImageCommand.self]),
       CommandGroup(
         name: "Host operator",
-        subcommands: [DaemonCommand.self, QueueCommand.self, ScheduleCommand.self, EpochsCommand.self]),
+        subcommands: [
+          DaemonCommand.self, QueueCommand.self, ScheduleCommand.self, EpochsCommand.self, DatabaseCommand.self,
+        ]),
     ])
 
   /// Runs one command and ends the process with the exit code that its outcome has.

@@ -64,7 +64,7 @@ struct OperatorTests {
     var reply = try host.desk().answer(OperatorRequest(verb: .list))
     let sent = try JSONEncoder().encode(reply)
     reply = try JSONDecoder().decode(OperatorReply.self, from: sent)
-    let line = try OperatorAnswer.json(reply).encoded
+    let line = OperatorAnswer.json(reply).encoded
     let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     let row = try #require((object["jobs"] as? [[String: Any]])?.first)
     #expect(row["job"] as? String == job.hex && row["attempt"] as? Int == 0 && row["bundle_bytes"] as? Int == 3)

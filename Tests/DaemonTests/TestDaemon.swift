@@ -62,7 +62,7 @@ final class TestDaemon: Sendable {
     try OperatorDesk(
       queue: queue, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(),
       schedules: ScheduleBook(files: files, store: queue), onSchedules: {}, clock: SystemClock(), states: states,
-      epochs: EpochDesk(supervisor: supervisor()), about: "test")
+      epochs: EpochDesk(supervisor: supervisor()), database: DatabaseDesk(queue: queue), about: "test")
   }
 
   /// Puts a bundle into the inbox, and into the queue unless the intake is to find it.

@@ -89,7 +89,9 @@ struct SQLiteSchemaTests {
     try fixture.store.write { db in try db.execute(sql: "INSERT INTO grdb_migrations VALUES ('99 future')") }
     try fixture.store.close()
     let path = fixture.path
-    #expect(throws: QueueError.schemaTooNew(path: path)) { try SQLiteQueue(path: path) }
+    #expect(throws: QueueError.schemaTooNew(path: path, schema: "99 future", needs: nil)) {
+      try SQLiteQueue(path: path)
+    }
   }
 
   @Test("A file that is no database is called damaged")

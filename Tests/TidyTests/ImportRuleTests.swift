@@ -16,7 +16,7 @@ import Testing
     ],
     "Attestation": ["Wire", "SealedCrypto", "X509", "SwiftASN1", "Crypto", "CryptoExtras"],
     "ObjectStore": ["Wire", "SealedCrypto", "CCurl", "Crypto", "CryptoExtras"],
-    "Queue": ["Wire", "GRDB", "Yams"],
+    "Queue": ["Wire", "GRDB", "GRDBSQLite", "Yams"],
     "Client": ["Wire", "SealedCrypto", "Attestation", "ObjectStore", "Inference", "Yams", "Crypto", "CryptoExtras"],
     "EnclaveImage": ["Wire", "CZlib", "SwiftASN1", "Crypto"],
     "JobRunner": [

@@ -45,7 +45,12 @@ final class Daemon: Sendable {
     self.log = log
     try Self.reading("the state folder", settings.stateFolder) { try StateFolder.prepare(settings.stateFolder, log) }
     store = try StoreURL.open(settings.storeURL, create: true)
-    queue = try SQLiteQueue(path: settings.stateFolder + "/" + StateFolder.database)
+    queue = try SQLiteQueue(
+      path: settings.stateFolder + "/" + StateFolder.database, program: Version.text,
+      backups: StateFolder.migrationBackups(settings.stateFolder))
+    if let backup = queue.migrationBackup {
+      log.notice("the database was migrated", metadata: ["backup": "\(backup.path)"])
+    }
     let files = try settings.schedulesFolder.map { folder in
       try Self.reading("the schedules' folder", folder) { try ScheduleFile.readAll(inFolder: folder) }
     }
@@ -76,6 +81,7 @@ final class Daemon: Sendable {
     desk = OperatorDesk(
       queue: queue, inbox: inbox, executor: executor, schedules: schedules, onSchedules: { [intake] in intake.wake() },
       clock: clock, states: states, epochs: EpochDesk(supervisor: supervisor),
+      database: DatabaseDesk(queue: queue),
       about: "daemon \(Version.full), store \(store.location), worker \(settings.worker)")
   }
 

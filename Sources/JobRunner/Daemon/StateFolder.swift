@@ -1,9 +1,15 @@
 import Foundation
 import Logging
+import Queue
 
 /// The folder of the queue's database and of the sockets, for the daemon's user alone.
 enum StateFolder {
   static let database = "queue.sqlite"
+
+  /// Where a database goes before it is migrated; the newest five stay.
+  static func migrationBackups(_ folder: String) -> BackupFolder {
+    BackupFolder(path: folder + "/backups", kind: .beforeMigration, keep: 5)
+  }
 
   /// Makes the folder with mode 0700, and takes others' permissions from one that is the daemon's already.
   ///

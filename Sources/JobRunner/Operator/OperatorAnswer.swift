@@ -5,7 +5,7 @@ import Queue
 /// A daemon's answer as programs and people read it.
 enum OperatorAnswer {
   /// One object: the facts, and the table's rows under the table's name.
-  static func json(_ reply: OperatorReply) throws -> JSONLine {
+  static func json(_ reply: OperatorReply) -> JSONLine {
     let facts = (reply.facts ?? [:]).sorted { $0.key < $1.key }.map { ($0.key, json($0.value)) }
     let tables = reply.table.map { [($0.name, JSONLine.array($0.rows.map(json)))] } ?? []
     return .object(facts + tables)

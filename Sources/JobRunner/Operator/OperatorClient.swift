@@ -12,19 +12,40 @@ struct OperatorOptions: ParsableArguments {
   @Flag(name: .long, help: "One JSON object, with the keys that docs/quickstart.md lists.")
   var json = false
 
+  /// `--socket`, else the environment's; absolute.
+  var socketPath: String? {
+    (socket ?? ProcessInfo.processInfo.environment["EPHEMERAL_DAEMON_SOCKET"])
+      .map { URL(filePath: $0).standardizedFileURL.path }
+  }
+
   /// Asks the daemon and prints its answer.
   ///
   /// - Throws: ``ClientError`` when the daemon refuses, or is not there.
   func ask(_ request: OperatorRequest) throws {
-    guard let path = socket ?? ProcessInfo.processInfo.environment["EPHEMERAL_DAEMON_SOCKET"] else {
+    guard let path = socketPath else {
       throw ValidationError("Name the daemon's socket by --socket or EPHEMERAL_DAEMON_SOCKET.")
     }
-    let absolute = URL(filePath: path).standardizedFileURL.path
-    let reply: OperatorReply
     do {
       // A run of a schedule reads the whole inbox before it answers.
-      let channel = try Channel.connect(to: .unix(absolute), stallMilliseconds: 120_000)
-      defer { channel.close() }
+      show(try exchange(request, at: path, stallMilliseconds: 120_000))
+    } catch let absence as DaemonAbsent {
+      throw ClientError(
+        .retryable, "the daemon does not answer: \(absence)",
+        remedy: "look whether it runs on this socket; `ephemeral daemon run` starts it", by: .operator_)
+    }
+  }
+
+  /// Asks the daemon at a socket.
+  ///
+  /// - Throws: ``DaemonAbsent`` where nobody listens; ``ClientError`` when the daemon refuses or hangs up.
+  func exchange(_ request: OperatorRequest, at path: String, stallMilliseconds: Int32) throws -> OperatorReply {
+    let channel: Channel
+    do {
+      channel = try Channel.connect(to: .unix(path), stallMilliseconds: stallMilliseconds)
+    } catch { throw DaemonAbsent(description: "\(error)") }
+    defer { channel.close() }
+    let reply: OperatorReply
+    do {
       try OperatorLine.send(request, to: channel)
       guard let answer = try OperatorLine.receive(OperatorReply.self, from: channel, limit: OperatorLine.limit) else {
         throw WireError.connectionLost("the daemon hung up")
@@ -33,15 +54,25 @@ struct OperatorOptions: ParsableArguments {
     } catch {
       throw ClientError(
         .retryable, "the daemon does not answer: \(error)",
-        remedy: "look whether it runs on this socket; `ephemeral daemon run` starts it", by: .operator_)
+        remedy: "look into the daemon's log; a daemon of another version may not know this request", by: .operator_)
     }
     if let reason = reply.error {
       throw ClientError(
         reply.isMissing == true ? .notFound : .other, Shown.printable(reason, limit: 1000),
         remedy: reply.remedy ?? "look into the daemon's log", by: .operator_)
     }
+    return reply
+  }
+
+  /// Prints an answer.
+  func show(_ reply: OperatorReply) {
     let screen = Screen(json: json)
-    screen.line(try OperatorAnswer.json(reply))
+    screen.line(OperatorAnswer.json(reply))
     OperatorAnswer.lines(reply).forEach(screen.out)
   }
+}
+
+/// Nobody listens on the daemon's socket.
+struct DaemonAbsent: Error, CustomStringConvertible {
+  let description: String
 }

@@ -13,6 +13,7 @@ struct OperatorDesk: Sendable {
   let clock: any QueueClock
   let states: StateWriter
   let epochs: EpochDesk
+  let database: DatabaseDesk
   /// The answer to a ping.
   let about: String
 
@@ -39,6 +40,9 @@ struct OperatorDesk: Sendable {
       case .epochRetire:
         guard let number = request.epoch else { return .refused("name the epoch") }
         return try epochs.retire(number, deletingSeed: request.deleteSeed ?? false)
+      case .databaseCheck: return try database.check()
+      case .databaseBackup: return try database.backUp(to: request.path, keep: request.keep)
+      case .databaseMigrate: return try database.migrate(isDryRun: request.dryRun ?? false)
       }
     } catch let error as QueueError {
       switch error {

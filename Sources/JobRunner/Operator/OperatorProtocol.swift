@@ -21,6 +21,9 @@ struct OperatorRequest: Codable, Sendable {
     case epochs
     case epochRotate = "epoch-rotate"
     case epochRetire = "epoch-retire"
+    case databaseBackup = "db-backup"
+    case databaseCheck = "db-check"
+    case databaseMigrate = "db-migrate"
   }
 
   var verb: Verb
@@ -48,6 +51,12 @@ struct OperatorRequest: Codable, Sendable {
   var run: Int64?
   /// For retiring: the sealed seed too.
   var deleteSeed: Bool?
+  /// An absolute path on the daemon's machine: where a backup goes.
+  var path: String?
+  /// How many backups stay in that folder; nil where the path is the file itself.
+  var keep: Int?
+  /// Only say what would be done.
+  var dryRun: Bool?
 }
 
 /// One value of an answer, in JSON's own types.

@@ -10,6 +10,7 @@ enum QueueSchema {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1 jobs") { db in try db.execute(sql: jobs) }
     migrator.registerMigration("3 schedules") { db in try db.execute(sql: schedules) }
+    migrator.registerMigration("4 meta") { db in try db.execute(sql: meta) }
     return migrator
   }()
 
@@ -120,5 +121,13 @@ enum QueueSchema {
       recorded_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX cancels_job ON cancels (job);
+    """
+
+  /// Facts about the file itself (DatabaseMeta.swift). Its form stays, so that any program can ask any file.
+  private static let meta = """
+    CREATE TABLE meta (
+      name TEXT PRIMARY KEY NOT NULL,
+      value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
     """
 }

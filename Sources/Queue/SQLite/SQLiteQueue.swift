@@ -11,41 +11,54 @@ import Wire
 /// The queue in one SQLite file.
 package final class SQLiteQueue: QueueStore {
   private let database: DatabaseQueue
+  let path: String
   private let isClosed = Mutex(false)
   private let group = GroupCommit()
+  /// A copy that is being made.
+  private let copy = Mutex<DatabaseCopy?>(nil)
   let retryPolicy: RetryPolicy
   let random: any RandomSource
 
+  /// The backup that was made because the schema was older, nil where nothing had to be migrated.
+  package let migrationBackup: DatabaseBackup?
+
   /// Opens the database at `path`, making or migrating it as needed.
-  /// - Throws: ``QueueError/alreadyOpen(path:)``, ``QueueError/schemaTooNew(path:)``, ``QueueError/unavailable(_:)``
-  package init(path: String, retryPolicy: RetryPolicy = RetryPolicy(), random: any RandomSource = SystemRandom()) throws
-  {
+  ///
+  /// - Parameters:
+  ///   - program: this program's version; noted when it migrates.
+  ///   - backups: where a backup goes before a migration; nil makes none.
+  /// - Throws: ``QueueError/alreadyOpen(path:)``, ``QueueError/schemaTooNew(path:schema:needs:)``,
+  ///   ``QueueError/unavailable(_:)``, ``QueueError/backupRefused(path:reason:)``
+  package init(
+    path: String, retryPolicy: RetryPolicy = RetryPolicy(), random: any RandomSource = SystemRandom(),
+    program: String? = nil, backups: BackupFolder? = nil
+  ) throws {
+    self.path = path
     self.retryPolicy = retryPolicy
     self.random = random
-    do {
-      var configuration = Configuration()
-      configuration.label = "queue"
-      configuration.prepareDatabase { db in
-        try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
-        let mode = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")
-        guard mode == "wal" else { throw QueueError.unavailable("no write-ahead log at \(path)") }
-        try db.execute(sql: "PRAGMA synchronous = FULL")
-      }
-      database = try DatabaseQueue(path: path, configuration: configuration)
-      let isTooNew = try database.read { db in try QueueSchema.migrator.hasBeenSuperseded(db) }
-      if isTooNew { throw QueueError.schemaTooNew(path: path) }
-      try QueueSchema.migrator.migrate(database)
-    } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
-      throw QueueError.alreadyOpen(path: path)
-    } catch let error as DatabaseError {
-      throw SQLiteQueue.translated(error)
+    let database = try DatabaseFile.open(path, create: true)
+    self.database = database
+    migrationBackup = try DatabaseFile.translating(path) {
+      try DatabaseMigration(database: database, path: path).run(program: program, backups: backups)
     }
   }
 
   /// Closes the file, when the calls under way are done; calls that come later throw.
   package func close() throws {
-    database.writeWithoutTransaction { _ in isClosed.withLock { $0 = true } }
+    database.writeWithoutTransaction { _ in
+      isClosed.withLock { $0 = true }
+      copy.withLock { $0?.cancel() }
+    }
     try database.close()
+  }
+
+  func note(_ copy: DatabaseCopy?) throws {
+    try self.copy.withLock { running in
+      guard running == nil || copy == nil else {
+        throw QueueError.unavailable("another copy of it is being made; try again when that has ended")
+      }
+      running = copy
+    }
   }
 
   /// SQLite itself may crash on a closed connection.
@@ -71,11 +84,7 @@ package final class SQLiteQueue: QueueStore {
   /// Performs `body` in an immediate transaction, alone or with the writes of other threads; it takes effect as a whole,
   /// durably, or not at all. `body` may run on another caller's thread.
   func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
-    do {
-      return try group.perform(in: transaction, body)
-    } catch let error as DatabaseError {
-      throw SQLiteQueue.translated(error)
-    }
+    try DatabaseFile.translating { try group.perform(in: transaction, body) }
   }
 
   private func transaction(_ body: (Database) throws -> Void) throws {
@@ -89,21 +98,11 @@ package final class SQLiteQueue: QueueStore {
   }
 
   func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
-    do {
-      return try database.unsafeRead { db in
+    try DatabaseFile.translating {
+      try database.unsafeRead { db in
         try checkOpen()
         return try body(db)
       }
-    } catch let error as DatabaseError {
-      throw SQLiteQueue.translated(error)
-    }
-  }
-
-  private static func translated(_ error: DatabaseError) -> QueueError {
-    let words = error.message ?? "\(error.resultCode)"
-    switch error.resultCode {
-    case .SQLITE_CORRUPT, .SQLITE_NOTADB: return .corrupt(words)
-    default: return .unavailable("\(words) (SQLite \(error.extendedResultCode.rawValue))")
     }
   }
 }

@@ -13,7 +13,11 @@ package enum QueueError: Error, Hashable, CustomStringConvertible {
   /// Another process holds the database: only one daemon may run on it.
   case alreadyOpen(path: String)
   /// A newer version wrote the database; this one must not touch it.
-  case schemaTooNew(path: String)
+  case schemaTooNew(path: String, schema: String, needs: String?)
+  /// There is no database at the path, and none is made.
+  case missing(path: String)
+  /// No backup was made, and nothing of it is left.
+  case backupRefused(path: String, reason: String)
   /// The disk or the database failed; nothing of the call took effect.
   case unavailable(String)
   /// The database holds what this program never writes.
@@ -27,7 +31,11 @@ package enum QueueError: Error, Hashable, CustomStringConvertible {
       "job \(job) is \(from.rawValue) and cannot become \(to.rawValue)"
     case .notExhausted(let job): "job \(job) may still be run"
     case .alreadyOpen(let path): "\(path) is in use by another daemon; stop that one first"
-    case .schemaTooNew(let path): "\(path) was written by a newer version of ephemeral; use that version"
+    case .schemaTooNew(let path, let schema, let needs):
+      "\(path) was written by a newer version of ephemeral (schema \"\(schema)\"): it needs "
+        + (needs.map { "version \($0) or later" } ?? "a later version, and does not say which")
+    case .missing(let path): "there is no database at \(path)"
+    case .backupRefused(let path, let reason): "no backup at \(path): \(reason)"
     case .unavailable(let reason): "the queue's database failed: \(reason)"
     case .corrupt(let reason): "the queue's database is damaged: \(reason)"
     }

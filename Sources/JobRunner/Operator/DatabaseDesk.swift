@@ -1,0 +1,28 @@
+import Queue
+
+/// What the daemon answers to `ephemeral db`: it alone may touch the file while it runs.
+struct DatabaseDesk: Sendable {
+  let queue: SQLiteQueue
+
+  func check() throws -> OperatorReply { DatabaseAnswer.checked(try queue.check(), "the running daemon's database") }
+
+  /// - Parameters:
+  ///   - path: absolute; a folder where `keep` is given.
+  func backUp(to path: String?, keep: Int?) throws -> OperatorReply {
+    guard let path, path.hasPrefix("/") else { return .refused("name the backup by an absolute path") }
+    do {
+      guard let keep else { return DatabaseAnswer.backedUp(try queue.backUp(to: path)) }
+      return DatabaseAnswer.backedUp(try queue.backUp(into: BackupFolder(path: path, kind: .asked, keep: keep)))
+    } catch let error as QueueError {
+      return .refused(
+        "\(error)",
+        remedy: "the daemon writes the file itself, as its own user: name a path that it may write to and that is not "
+          + "taken, such as one below its state folder")
+    }
+  }
+
+  /// A daemon has migrated before it answers.
+  func migrate(isDryRun: Bool) throws -> OperatorReply {
+    DatabaseAnswer.migrated(try queue.version(), nil, isDryRun: isDryRun)
+  }
+}
