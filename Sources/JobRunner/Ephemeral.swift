@@ -36,6 +36,7 @@ struct Ephemeral: ParsableCommand {
         subcommands: [
           DaemonCommand.self, QueueCommand.self, ScheduleCommand.self, EpochsCommand.self, DatabaseCommand.self,
         ]),
+      CommandGroup(name: "Everybody", subcommands: [ConfigCommand.self]),
     ])
 
   /// Runs one command and ends the process with the exit code that its outcome has.

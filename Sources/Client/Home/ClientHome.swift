@@ -103,11 +103,22 @@ package struct ClientSettings: Sendable, Equatable {
   package static func resolve(
     flags: ClientSettings, environment: [String: String], projectDirectory: String, home: ClientHome
   ) throws -> ClientSettings {
+    try layers(flags: flags, environment: environment, projectDirectory: projectDirectory, home: home)
+      .reduce(ClientSettings()) { $0.orElse($1.settings) }
+  }
+
+  /// The places that settings come from, the first that says something deciding.
+  package static func layers(
+    flags: ClientSettings, environment: [String: String], projectDirectory: String, home: ClientHome
+  ) throws -> [(place: SettingPlace, settings: ClientSettings)] {
     let variables = ClientSettings(
       store: environment["EPHEMERAL_STORE"], profile: environment["EPHEMERAL_PROFILE"],
       model: environment["EPHEMERAL_MODEL"])
-    return flags.orElse(variables).orElse(try ClientSettings(projectFile: "\(projectDirectory)/ephemeral.yaml"))
-      .orElse(try ClientSettings(file: home.configPath))
+    let project = "\(projectDirectory)/ephemeral.yaml"
+    return [
+      (.flag, flags), (.environment, variables), (.file(project), try ClientSettings(projectFile: project)),
+      (.file(home.configPath), try ClientSettings(file: home.configPath)),
+    ]
   }
 
   /// Writes the user's file.
@@ -118,6 +129,13 @@ package struct ClientSettings: Sendable, Equatable {
     }
     try PrivateFiles.write(Array(text.utf8), to: path)
   }
+}
+
+/// Where a setting of the client comes from.
+package enum SettingPlace: Sendable, Equatable {
+  case flag
+  case environment
+  case file(String)
 }
 
 /// Text as a YAML double-quoted scalar.

@@ -20,6 +20,11 @@ struct CLIError {
     switch error {
     case let error as ClientError:
       self.init(Self.status(error.kind), error.reason, error.remedy, error.mender.rawValue)
+    case let error as ConfigurationError:
+      self.init(
+        .usage, "\(error)",
+        "`ephemeral config show --daemon` shows who sets what; docs/operations/configuration.md has all keys",
+        Mender.operator_.rawValue)
     case let error as ObjectStoreError:
       self.init(Self.status(error.kind), "\(error.action): \(error.reason)", error.mend, error.mender.rawValue)
     case let refusal as AttestationRefusal:

@@ -10,22 +10,6 @@ import Wire
 /// It holds no key and no plaintext. Everything durable is in the queue's database and the object store, so it may be
 /// killed at any point.
 final class Daemon: Sendable {
-  /// What it runs with.
-  struct Settings {
-    var storeURL: String
-    var stateFolder: String
-    var worker: WorkerAddress
-    var workerSilenceSeconds: Double
-    var relayTarget: RelayTarget
-    var policyKey: VerifyingKey?
-    var schedulesFolder: String?
-    var pollSeconds: Double
-    var socketPath: String
-    var relayEndpoint: Endpoint
-    /// What the worker is told; nil is where the relay listens.
-    var relayAddress: Endpoint?
-  }
-
   private let queue: SQLiteQueue
   private let store: any ObjectStore
   private let intake: IntakeLoop
@@ -34,14 +18,18 @@ final class Daemon: Sendable {
   private let desk: OperatorDesk
   private let clock = SystemClock()
   private let log: Logger
-  private let settings: Settings
+  private let configuration: DaemonConfiguration
   private let states: StateWriter
   private let credentialKeeper: CredentialKeeper
   private let watch: WorkerWatch
 
   /// Opens store, database and sockets; starts nothing yet.
-  init(_ settings: Settings, credentials: DefaultCredentials, log: Logger) throws {
-    self.settings = settings
+  init(_ configuration: DaemonConfiguration, credentials: DefaultCredentials, log: Logger) throws {
+    self.configuration = configuration
+    guard let worker = configuration.workers.first, configuration.workers.count == 1 else {
+      throw CannotStart("one worker is served; name one")
+    }
+    let settings = configuration
     self.log = log
     try Self.reading("the state folder", settings.stateFolder) { try StateFolder.prepare(settings.stateFolder, log) }
     store = try StoreURL.open(settings.storeURL, create: true)
@@ -59,10 +47,10 @@ final class Daemon: Sendable {
       guard let trouble = entry.trouble else { continue }
       log.warning("an added schedule is not in force: \(trouble)", metadata: ["schedule": "\(entry.name)"])
     }
-    let relay = try KMSRelay(listenOn: settings.relayEndpoint, target: settings.relayTarget, log: log)
+    let relay = try KMSRelay(listenOn: settings.relayListen, target: settings.relayTarget, log: log)
     self.relay = relay
     let client = WorkerClient(
-      endpoint: settings.worker, stallMilliseconds: Int32(settings.workerSilenceSeconds * 1000))
+      endpoint: worker.endpoint, stallMilliseconds: Int32(settings.workerSilenceSeconds * 1000))
     let states = StateWriter(store: store, queue: queue, clock: clock, log: log)
     self.states = states
     let supervisor = WorkerSupervisor(
@@ -82,7 +70,7 @@ final class Daemon: Sendable {
       queue: queue, inbox: inbox, executor: executor, schedules: schedules, onSchedules: { [intake] in intake.wake() },
       clock: clock, states: states, epochs: EpochDesk(supervisor: supervisor),
       database: DatabaseDesk(queue: queue),
-      about: "daemon \(Version.full), store \(store.location), worker \(settings.worker)")
+      about: "daemon \(Version.full), store \(store.location), worker \(worker.endpoint)")
   }
 
   /// Runs until `waitForEnd` returns, then gives back what is under way and ends.
@@ -92,7 +80,8 @@ final class Daemon: Sendable {
       log.warning("was under way when the daemon ended", metadata: ["job": "\(lease.job)"])
       states.note(CollectionOfOne(lease.job))
     }
-    let server = try OperatorServer(listenOn: .unix(settings.socketPath), log: log) { [desk] in try desk.answer($0) }
+    let server = try OperatorServer(listenOn: .unix(configuration.socketPath), log: log) { [desk] in try desk.answer($0)
+    }
     states.start()
     relay.start()
     server.start()
@@ -102,7 +91,9 @@ final class Daemon: Sendable {
     watch.start()
     log.info(
       "daemon is ready",
-      metadata: ["version": "\(Version.full)", "store": "\(store.location)", "worker": "\(settings.worker)"])
+      metadata: [
+        "version": "\(Version.full)", "store": "\(store.location)", "worker": "\(configuration.workers[0].endpoint)",
+      ])
     waitForEnd()
     log.info("daemon is stopping; what is under way is given back and costs no attempt")
     server.stop()
