@@ -21,10 +21,10 @@ BUNDLES ?= 10000
 WORKERS ?= 4
 TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools image emulator test-enclave check-infra lint fuzz golden build-install install uninstall load load-real soak clean
+.PHONY: help deps model build demo demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install uninstall load load-real soak clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 deps: ## Debian packages that are missing (asks before sudo; prints the command without root)
 	@scripts/deps.sh
@@ -50,6 +50,11 @@ test: deps model test-tools ## Every suite
 	@# In two steps: `swift test` alone builds with other flags, and so every dependency once more.
 	@swift build --build-tests $(SWIFT_FLAGS)
 	@swift test --skip-build $(SWIFT_FLAGS)
+
+test-s3-second: deps ## The S3 suite against a second server: OpenStack Swift from Debian's packages, unpacked, not installed
+	@scripts/swift-s3.sh install
+	@swift build --build-tests $(SWIFT_FLAGS)
+	@SWIFT_FLAGS="$(SWIFT_FLAGS)" scripts/swift-s3.sh test
 
 image: deps ## The enclave image, bit for bit reproducible; POLICY_KEY=file, CLASS=emulated, PIN_POLICY=yes, LOCK=update
 	@swift build $(SWIFT_FLAGS) --product ephemeral

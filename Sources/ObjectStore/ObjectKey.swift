@@ -31,8 +31,8 @@ package struct ObjectKey: Hashable, Comparable, Sendable, CustomStringConvertibl
   /// A name from a server's list, a store's own (``reserved(_:beside:)``) among them; nil for what cannot be a key.
   static func listed(_ text: String) -> ObjectKey? {
     if let key = try? ObjectKey(text) { return key }
-    return text.hasSuffix("/" + reservedPrefix + ConditionTest.name) || text == reservedPrefix + ConditionTest.name
-      ? ObjectKey(unchecked: text) : nil
+    let name = text.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+    return name.hasPrefix(reservedPrefix + ConditionTest.name) ? ObjectKey(unchecked: text) : nil
   }
 
   private init(unchecked text: String) { self.text = text }

@@ -18,6 +18,8 @@ enum Conformance {
   }
 
   static let checks: [Check] = objects + conditions + listings
+  /// Of those that are about conditions, and of nothing else.
+  static let conditionClaims = Set(conditions.map(\.claim))
 
   /// Names that break careless escaping, sorting or paths.
   static let hardNames = [

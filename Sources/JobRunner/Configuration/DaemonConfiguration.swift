@@ -28,6 +28,8 @@ struct DaemonConfiguration: Sendable {
   /// The file and the profile in it.
   let awsProfile: (file: String, name: String)?
   let pollSeconds: Double
+  /// URL of an SQS queue with the bucket's events; a hint only.
+  let eventQueue: String?
   let drainSeconds: Double
   let logFormat: LogFormat
   let logLevel: Logger.Level
@@ -61,6 +63,7 @@ struct DaemonConfiguration: Sendable {
       return (String(text[..<colon]), String(text[text.index(after: colon)...]))
     }
     pollSeconds = values.number(.pollSeconds)
+    eventQueue = values.text(.eventQueue)
     drainSeconds = values.number(.drainSeconds)
     logFormat = values.text(.logFormat).flatMap(LogFormat.init) ?? .text
     logLevel = values.text(.logLevel).flatMap { Logger.Level(rawValue: $0) } ?? .info
@@ -87,7 +90,7 @@ extension DaemonConfiguration {
   /// Every key, in the order in which `config show` and the page have them. Add yours at the end.
   static let keys: [ConfigurationKey] = [
     .store, .state, .socket, .workers, .workerSilenceSeconds, .relayTarget, .relayListen, .relayAddress, .policyKey,
-    .schedules, .awsProfile, .pollSeconds, .drainSeconds, .logFormat, .logLevel,
+    .schedules, .awsProfile, .pollSeconds, .drainSeconds, .logFormat, .logLevel, .eventQueue,
   ]
 }
 
@@ -133,4 +136,7 @@ extension ConfigurationKey {
     "log_level", flag: "--log-level", kind: .word(Logger.Level.allCases.map(\.rawValue)), default: "info",
     reloadable: true,
     "The least severe lines that are written.")
+  static let eventQueue = Self(
+    "event_queue", flag: "--event-queue",
+    "URL of an SQS queue with the bucket's events, which only shortens the wait between looks (stores.md).")
 }

@@ -35,6 +35,8 @@ struct DaemonFlags: ParsableArguments {
   var logFormat: String?
   @Option(help: "\(ConfigurationKey.logLevel.summary)")
   var logLevel: String?
+  @Option(help: "\(ConfigurationKey.eventQueue.summary)")
+  var eventQueue: String?
   @Option(name: .customLong("set"), help: "Any key of the configuration, as KEY=VALUE.")
   var settings: [String] = []
 
@@ -44,7 +46,7 @@ struct DaemonFlags: ParsableArguments {
       (.store, store), (.state, state), (.workerSilenceSeconds, workerSilence), (.relayTarget, relayTarget),
       (.relayListen, relayListen), (.relayAddress, relayAddress), (.socket, socket), (.policyKey, policyKey),
       (.schedules, schedules), (.awsProfile, awsProfile), (.pollSeconds, poll), (.drainSeconds, drainSeconds),
-      (.logFormat, logFormat), (.logLevel, logLevel),
+      (.logFormat, logFormat), (.logLevel, logLevel), (.eventQueue, eventQueue),
     ]
     return pairs.reduce(into: [:]) { $0[$1.0.name] = $1.1 }
   }

@@ -22,6 +22,8 @@ final class Daemon: Sendable {
   private let states: StateWriter
   private let credentialKeeper: CredentialKeeper
   private let watch: WorkerWatch
+  private let events: EventWatch?
+  private let uploadSweep: UploadSweep?
 
   /// Opens store, database and sockets; starts nothing yet.
   init(_ configuration: DaemonConfiguration, credentials: DefaultCredentials, log: Logger) throws {
@@ -66,6 +68,9 @@ final class Daemon: Sendable {
     intake = IntakeLoop(
       queue: queue, inbox: inbox, schedules: schedules, clock: clock, states: states,
       interval: settings.pollSeconds, log: log, onWork: { executor.wake() })
+    let queueOfEvents = try settings.eventQueue.map { try EventQueue(url: $0, credentials: credentials) }
+    events = queueOfEvents.map { [intake] queue in EventWatch(queue, log: log) { intake.hint() } }
+    uploadSweep = UploadSweep(store, log: log)
     desk = OperatorDesk(
       queue: queue, inbox: inbox, executor: executor, schedules: schedules, onSchedules: { [intake] in intake.wake() },
       clock: clock, states: states, epochs: EpochDesk(supervisor: supervisor),
@@ -89,6 +94,8 @@ final class Daemon: Sendable {
     executor.start()
     credentialKeeper.start()
     watch.start()
+    events?.start()
+    uploadSweep?.start()
     log.info(
       "daemon is ready",
       metadata: [
@@ -99,6 +106,8 @@ final class Daemon: Sendable {
     server.stop()
     credentialKeeper.stop(within: 1)
     watch.stop(within: 2)
+    events?.stop(within: 2)
+    uploadSweep?.stop(within: 1)
     intake.stop(within: 10)
     executor.stop(within: 20)
     states.stop(within: 5)

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import ObjectStore
 import Queue
+import Synchronization
 
 /// Looks into the inbox and at the schedules again and again, on a thread of its own. The listing is the truth.
 final class IntakeLoop: @unchecked Sendable {
@@ -14,6 +15,8 @@ final class IntakeLoop: @unchecked Sendable {
   private let log: Logger
   private let onWork: @Sendable () -> Void
   private let loop = StoppableLoop()
+  /// When a pass has earned its rest: a hint does not cut that short.
+  private let restedAt = Mutex(Date.distantPast)
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
   private var ignored: [String] = []
@@ -41,6 +44,15 @@ final class IntakeLoop: @unchecked Sendable {
   /// Looks again soon: a schedule came, went, or goes on.
   func wake() { loop.wake() }
 
+  /// Something may have come. Looks soon, unless the last look was so long that the store deserves its rest.
+  ///
+  /// - Returns: false when it does; ask again.
+  func hint() -> Bool {
+    guard restedAt.withLock({ $0 <= Date() }) else { return false }
+    loop.wake()
+    return true
+  }
+
   /// Ends the loop after the pass under way.
   func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 
@@ -54,6 +66,7 @@ final class IntakeLoop: @unchecked Sendable {
         let nextDue = try pass(&intake)
         let earned = min(-begin.timeIntervalSinceNow * IntakeLoop.restFactor, IntakeLoop.longestRestSeconds)
         seconds = max(interval, earned)
+        restedAt.withLock { $0 = Date(timeIntervalSinceNow: earned) }
         // A schedule begins at its time, however seldom the inbox is looked at.
         if let nextDue { seconds = min(seconds, max(Self.shortestRestSeconds, Self.seconds(nextDue - clock.now()))) }
         complaint.clear()

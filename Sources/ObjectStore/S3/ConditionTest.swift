@@ -16,12 +16,17 @@ final class ConditionTest: Sendable {
   /// What is known of a subject.
   enum Verdict: Sendable, Equatable {
     case honoured
+    /// The server replaces what is there.
     case ignored
+    /// The server refuses the request as one that it does not know.
+    case unsupported
     /// These credentials may not write the probe: whoever runs the host may, and finds out.
     case untested
   }
 
   static let name = "probe"
+  /// 400 and 501 are what servers say to a header that they do not implement.
+  private static let accepted: Set<Int> = [200, 400, 412, 501]
   private let client: S3Client
   private let isNeeded: Bool
   private let known = Mutex<[Subject: Verdict]>([:])
@@ -37,10 +42,16 @@ final class ConditionTest: Sendable {
   /// - Throws: ``ObjectStoreError`` of kind `invalid` when the server ignores conditions; whatever a request throws that
   ///   leaves it open.
   func require(_ subject: Subject, for key: ObjectKey) throws {
-    guard isNeeded, try verdict(of: subject, beside: key) == .ignored else { return }
+    guard isNeeded else { return }
+    let how: String
+    switch try verdict(of: subject, beside: key) {
+    case .honoured, .untested: return
+    case .ignored: how = "ignores"
+    case .unsupported: how = "does not support"
+    }
     throw ObjectStoreError(
       .invalid, "write \(client.location.name)\(key)",
-      "the server ignores If-None-Match on \(subject.rawValue), so it cannot keep two writers apart",
+      "the server \(how) If-None-Match on \(subject.rawValue), so it cannot keep two writers apart",
       mend: "take a server that holds to it (docs/operations/stores.md lists what was tried)", by: .operator_)
   }
 
@@ -62,19 +73,30 @@ final class ConditionTest: Sendable {
 
   /// Writes twice: the second must be refused. (The first is, where a test was before.)
   private func testPut(_ probe: ObjectKey) throws -> Verdict {
-    for _ in 0..<2 where try put(probe) == 412 { return .honoured }
+    for _ in 0..<2 {
+      switch try put(probe) {
+      case 412: return .honoured
+      case 200: continue
+      default: return .unsupported
+      }
+    }
     return .ignored
   }
 
   private func put(_ probe: ObjectKey) throws -> Int {
     try client.send(
-      S3Call(operation: .putObject, key: probe, headers: S3Store.headers(.ifAbsent), accepted: [200, 412])
+      S3Call(
+        operation: .putObject, key: probe, headers: S3Store.headers(.ifAbsent),
+        accepted: Self.accepted)
     ).status
   }
 
   /// Completes an upload of one byte onto an object that is there.
   private func testCompletion(_ probe: ObjectKey) throws -> Verdict {
-    _ = try put(probe)
+    if case let status = try put(probe), status != 200, status != 412 {
+      // Without a condition, where the server knows none there.
+      _ = try client.send(S3Call(operation: .putObject, key: probe))
+    }
     let begun = try client.send(S3Call(operation: .createUpload, key: probe, query: [("uploads", "")]))
     guard let id = (try? XMLReader.read(begun.body))?.child("UploadId")?.text, !id.isEmpty, id.utf8.count <= 2048
     else { throw S3Store.strange("write \(client.location.name)\(probe)", "an upload without an id") }
@@ -92,11 +114,15 @@ final class ConditionTest: Sendable {
       let status = try client.send(
         S3Call(
           operation: .completeUpload, key: probe, query: [("uploadId", id)], headers: S3Store.headers(.ifAbsent),
-          body: Array(xml.utf8), accepted: [200, 404, 412])
+          body: Array(xml.utf8), accepted: Self.accepted.union([404]))
       ).status
       if status != 200 { abort() }
+      switch status {
+      case 412: return .honoured
       // 404: a repetition found the upload gone, so the first request completed it.
-      return status == 412 ? .honoured : .ignored
+      case 200, 404: return .ignored
+      default: return .unsupported
+      }
     } catch {
       abort()
       throw error

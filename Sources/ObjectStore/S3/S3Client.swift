@@ -142,7 +142,10 @@ struct S3Client: Sendable {
     let method = call.operation.method
     if method == .put {
       headers.append(("content-type", "application/octet-stream"))
-      headers += [S3Checksum.algorithmHeader, (S3Checksum.header, S3Checksum.text(digest))]
+      headers.append(S3Checksum.algorithmHeader)
+      if !headers.contains(where: { $0.0 == S3Checksum.header }) {
+        headers.append((S3Checksum.header, S3Checksum.text(digest)))
+      }
     }
     let path = location.path(call.key)
     let signature = SigV4Signer(credentials: credentials, region: location.region, service: "s3").sign(

@@ -97,7 +97,10 @@ package struct S3Location: Sendable, Equatable {
   /// The Host header.
   var host: String { style == .virtual ? "\(bucket).\(authority)" : authority }
   /// Whether requests stay on this machine, where plain HTTP shows them to nobody else.
-  var isLoopback: Bool {
+  var isLoopback: Bool { Self.isLoopback(authority) }
+
+  /// Whether host and port are this machine's own.
+  static func isLoopback(_ authority: String) -> Bool {
     ["127.0.0.1", "localhost", "[::1]"].contains { authority == $0 || authority.hasPrefix($0 + ":") }
   }
 
@@ -121,7 +124,8 @@ package struct S3Location: Sendable, Equatable {
       || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
   }
 
-  private static func parse(_ endpoint: String) -> (scheme: String, authority: String)? {
+  /// Scheme and authority of `http[s]://host[:port][/]`; nil for anything else.
+  static func parse(_ endpoint: String) -> (scheme: String, authority: String)? {
     guard let scheme = ["https", "http"].first(where: { endpoint.hasPrefix($0 + "://") }) else { return nil }
     var rest = endpoint.dropFirst(scheme.count + 3)
     if rest.last == "/" { rest = rest.dropLast() }

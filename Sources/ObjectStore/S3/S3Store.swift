@@ -19,6 +19,8 @@ package struct S3Store: ObjectStore {
     let name = client.location.name
     return name.hasSuffix("/") ? String(name.dropLast()) : name
   }
+  /// Whether the endpoint is AWS's own.
+  package var isAWS: Bool { client.location.isAWS }
   let client: S3Client
   let settings: S3Settings
   let lanes: TransferLanes

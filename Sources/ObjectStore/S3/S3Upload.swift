@@ -12,6 +12,8 @@ final class S3Upload {
   private struct Part: Sendable {
     let etag: String
     let digest: [UInt8]
+    /// The server said the digest back. One that does not know checksums takes their name in the completion for a fault.
+    let isChecksumKept: Bool
   }
 
   /// What a part needs to know on whatever thread.
@@ -31,7 +33,8 @@ final class S3Upload {
       guard let etag = response.headers["etag"], !etag.isEmpty, etag.utf8.count <= 1024 else {
         throw S3Store.strange(action, "a part without ETag")
       }
-      return Part(etag: etag, digest: digest)
+      return Part(
+        etag: etag, digest: digest, isChecksumKept: response.headers[S3Checksum.header] == S3Checksum.text(digest))
     }
   }
 
@@ -97,7 +100,8 @@ final class S3Upload {
     var xml = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
     for (index, part) in parts.enumerated() {
       xml += "<Part><PartNumber>\(index + 1)</PartNumber><ETag>\(Self.escaped(part.etag))</ETag>"
-      xml += "<ChecksumSHA256>\(S3Checksum.text(part.digest))</ChecksumSHA256></Part>"
+      if part.isChecksumKept { xml += "<ChecksumSHA256>\(S3Checksum.text(part.digest))</ChecksumSHA256>" }
+      xml += "</Part>"
     }
     xml += "</CompleteMultipartUpload>"
     let response = try store.client.send(
