@@ -9,6 +9,8 @@ bin=${EPHEMERALML_BIN:-$root/.build/release}
 folder=$root/.load/$kind-$store
 mkdir -p "$folder"
 arguments=(--folder "$folder")
+# A job that takes a moment, so that a cancel may come in time.
+[ "$kind" != soak ] || arguments+=(--job 150)
 case $store in
   dir) ;;
   s3)

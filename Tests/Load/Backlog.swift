@@ -29,9 +29,9 @@ struct Backlog: ParsableCommand {
     let share = bundles / (others + 10)
     let submitters = [("flood", bundles - others * share)] + (1...others).map { ("team-\($0)", share) }
 
-    print("uploading \(bundles) bundles of \(options.bundle) bytes to \(host.storeURL)")
+    say("uploading \(bundles) bundles of \(options.bundle) bytes to \(host.storeURL)")
     let uploadSeconds = try upload(submitters, to: host)
-    print("the daemon starts")
+    say("the daemon starts")
     let begin = Account.now
     try host.startDaemon()
     guard let pid = host.daemon?.pid else { throw ExitCode.failure }
@@ -39,7 +39,7 @@ struct Backlog: ParsableCommand {
     let intakeSeconds = Account.now - begin
     let idle = ProcessFigures(pid)
 
-    print("\(options.workers) workers start")
+    say("\(options.workers) workers start")
     for worker in host.workers { try worker.start() }
     let total = bundles + late
     var isLate = false
@@ -57,7 +57,7 @@ struct Backlog: ParsableCommand {
       }
       if Account.now - said >= 10 {
         said = Account.now
-        print("  \(host.account.starts) of \(total) begun, \((resident.last ?? 0).shown()) MB")
+        say("  \(host.account.starts) of \(total) begun, \((resident.last ?? 0).shown()) MB")
       }
       if host.account.starts >= total, try (host.counts()?["finished"] ?? 0) >= total { break }
     }
@@ -67,7 +67,7 @@ struct Backlog: ParsableCommand {
     let entries = host.account.entries
     let first = entries.values.compactMap(\.startedAt).min() ?? end
     let seconds = end - first
-    print("\n\(total) jobs, \(options.workers) workers, \(options.job) ms a job, store \(host.store.location)\n")
+    say("\n\(total) jobs, \(options.workers) workers, \(options.job) ms a job, store \(host.store.location)\n")
     line("upload by the submitters", "\(uploadSeconds.shown()) s")
     line("intake of \(bundles) by a daemon that starts", "\(intakeSeconds.shown()) s")
     line("throughput", "\((Double(total) / seconds).shown()) jobs/s (\(seconds.shown()) s)")
@@ -79,14 +79,14 @@ struct Backlog: ParsableCommand {
       "median \(Distribution(resident).median.shown()) MB, peak \((Double(figures.peakKB) / 1024).shown()) MB")
     line("queue on disk", "\((Double(ProcessFigures.bytes(of: host.databasePath)) / 1_048_576).shown()) MB")
     waits(entries, from: first)
-    print(behind(entries))
+    say(behind(entries))
     let faults = try verdict(host, entries)
-    for fault in faults { print("FAULT: \(fault)") }
+    for fault in faults { say("FAULT: \(fault)") }
     guard faults.isEmpty else { throw ExitCode.failure }
-    print("exactly once: \(total) bundles sent, \(total) commits, each of a receipt of its own bundle")
+    say("exactly once: \(total) bundles sent, \(total) commits, each of a receipt of its own bundle")
   }
 
-  private func line(_ name: String, _ value: String) { print("\(name.left(42))\(value)") }
+  private func line(_ name: String, _ value: String) { say("\(name.left(42))\(value)") }
 
   /// Several threads, since a store makes each object durable before the next.
   private func upload(_ submitters: [(String, Int)], to host: HostUnderLoad) throws -> Double {
@@ -111,12 +111,12 @@ struct Backlog: ParsableCommand {
 
   /// How long each submitter waited: from when the workers began, or for the late one from when its bundle was sent.
   private func waits(_ entries: [JobName: Account.Entry], from first: Double) {
-    print(
+    say(
       "\n\("SUBMITTER".left(14))\("JOBS".right(6))\("WAIT P50".right(11))\("P95".right(9))\("MAX".right(9))   seconds")
     let groups = Dictionary(grouping: entries.values, by: \.submitter)
     for (name, group) in groups.sorted(by: { ($1.value.count, $0.key) < ($0.value.count, $1.key) }) {
       let waits = Distribution(group.compactMap { entry in entry.startedAt.map { $0 - max(entry.sentAt, first) } })
-      print(
+      say(
         "\(name.left(14))\("\(group.count)".right(6))\(waits.median.shown().right(11))\(waits.p95.shown().right(9))"
           + "\(waits.max.shown().right(9))")
     }

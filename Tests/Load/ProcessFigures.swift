@@ -71,3 +71,6 @@ extension String {
   /// Left-aligned in so many columns.
   func left(_ width: Int) -> String { self + String(repeating: " ", count: Swift.max(0, width - count)) }
 }
+
+/// A line to standard output, at once: whoever waits for minutes reads it through a pipe.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }

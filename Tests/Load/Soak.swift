@@ -11,10 +11,10 @@ struct Soak: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "The daemon for ten minutes: does its memory stay flat?",
     discussion: """
-      Each second: some bundles, now and then a cancel, `queue stats` and `queue inspect`. Of a hundred first attempts
-      three meet a fault: the worker hangs up, asks for a retry, or talks nonsense. Each minute one worker is gone for
-      three seconds and comes back with nothing remembered. With --pause-pid that process (the S3 server) is stopped for
-      five seconds each minute.
+      Each second: some bundles, `queue stats` and `queue inspect`; every twenty seconds a burst, of which the last are
+      cancelled. Of a hundred first attempts three meet a fault: the worker hangs up, asks for a retry, or talks nonsense.
+      Each minute one worker is gone for three seconds and comes back with nothing remembered. With --pause-pid that
+      process (the S3 server) is stopped for five seconds each minute.
 
       Flat means: the median of the last third is at most a tenth and 8 MB above the first third's, and threads and
       descriptors end where they were.
@@ -52,7 +52,7 @@ struct Soak: ParsableCommand {
 
     var samples: [Sample] = []
     let begin = Account.now
-    print(
+    say(
       "\("SECOND".right(6))\("RSS MB".right(9))\("OWN MB".right(9))\("THREADS".right(9))\("FDS".right(6))\("DB MB".right(8))\("WAL MB".right(8))\("SENT".right(8))\("DONE".right(8))\("CPU S".right(8))"
     )
     for second in 1...seconds {
@@ -64,15 +64,15 @@ struct Soak: ParsableCommand {
         second: second, figures: figures, databaseBytes: ProcessFigures.bytes(of: host.databasePath),
         logBytes: ProcessFigures.bytes(of: host.databasePath + "-wal"), sent: mix.sent, finished: host.account.ended)
       samples.append(sample)
-      if second == 1 || second % max(10, seconds / 20) == 0 { print(Self.row(sample)) }
+      if second == 1 || second % max(10, seconds / 20) == 0 { say(Self.row(sample)) }
     }
     mix.stop()
     let unfinished = try settle(host)
     try SoakReport(samples: samples).write(to: host.folder)
     let faults = SoakReport(samples: samples).verdict() + unfinished + mix.complaints
-    print("\n" + SoakReport(samples: samples).summary(mix: mix.summary))
-    print("samples and plot: \(host.folder.path)/soak.csv, soak.svg")
-    for fault in faults { print("FAULT: \(fault)") }
+    say("\n" + SoakReport(samples: samples).summary(mix: mix.summary))
+    say("samples and plot: \(host.folder.path)/soak.csv, soak.svg")
+    for fault in faults { say("FAULT: \(fault)") }
     guard faults.isEmpty else { throw ExitCode.failure }
   }
 
@@ -103,14 +103,23 @@ struct Soak: ParsableCommand {
 
 /// What goes on meanwhile, on threads of its own.
 private final class Mix: @unchecked Sendable {
+  private struct Notes {
+    var newest: JobName?
+    var toCancel: [JobName] = []
+    var cancels = 0
+    var questions = 0
+    var absences = 0
+    var unsent = 0
+  }
+
+  private static let burstSeconds = 20
   private let host: HostUnderLoad
   private let bundleBytes: Int
   private let rate: Double
   private let pausedProcess: Int32?
   private let isStopping = Atomic(false)
   private let threads = DispatchGroup()
-  private let notes = Mutex<(recent: [JobName], cancels: Int, questions: Int, absences: Int, unsent: Int)>(
-    ([], 0, 0, 0, 0))
+  private let notes = Mutex(Notes())
   private let count = Atomic(0)
 
   init(host: HostUnderLoad, bundleBytes: Int, rate: Double, pausedProcess: Int32?) {
@@ -159,33 +168,48 @@ private final class Mix: @unchecked Sendable {
 
   private func submit() {
     let begin = Account.now
+    var bursts = 1
     while goesOn {
-      let due = Int((Account.now - begin) * rate)
-      guard sent < due else {
+      let seconds = Account.now - begin
+      if Int(seconds) >= bursts * Self.burstSeconds {
+        bursts += 1
+        let burst = (0..<Int(rate * 4)).compactMap { _ in send(from: "delta") }
+        notes.withLock { $0.toCancel = Array(burst.suffix(5)) }
+      }
+      if sent - (bursts - 1) * Int(rate * 4) < Int(seconds * rate) {
+        _ = send(from: ["alpha", "beta", "gamma"][sent % 3])
+      } else {
         usleep(10_000)
-        continue
       }
-      do {
-        let job = try host.send(bundleBytes, from: ["alpha", "beta", "gamma"][sent % 3])
-        notes.withLock { $0.recent = ($0.recent + [job]).suffix(20) }
-      } catch {
-        notes.withLock { $0.unsent += 1 }
-      }
-      count.add(1, ordering: .relaxed)
     }
   }
 
-  /// Questions and cancels, a few each second.
+  private func send(from submitter: String) -> JobName? {
+    count.add(1, ordering: .relaxed)
+    do {
+      let job = try host.send(bundleBytes, from: submitter)
+      notes.withLock { $0.newest = job }
+      return job
+    } catch {
+      notes.withLock { $0.unsent += 1 }
+      return nil
+    }
+  }
+
+  /// Questions each second, and cancels after a burst.
   private func operate() {
     while goesOn {
-      sleep(1)
-      let (oldest, newest) = notes.withLock { ($0.recent.first, $0.recent.last) }
-      _ = try? host.ask(["queue", "stats"])
-      if let oldest { _ = try? host.ask(["queue", "inspect", oldest.hex]) }
-      notes.withLock { $0.questions += 2 }
-      if let newest, Int.random(in: 0..<4) == 0, (try? host.ask(["queue", "cancel", newest.hex]).status) == 0 {
+      _ = wait(1)
+      let (newest, toCancel) = notes.withLock { notes in
+        defer { notes.toCancel = [] }
+        return (notes.newest, notes.toCancel)
+      }
+      for job in toCancel where (try? host.ask(["queue", "cancel", job.hex]).status) == 0 {
         notes.withLock { $0.cancels += 1 }
       }
+      _ = try? host.ask(["queue", "stats"])
+      if let newest { _ = try? host.ask(["queue", "inspect", newest.hex]) }
+      notes.withLock { $0.questions += 2 }
     }
   }
 
