@@ -43,12 +43,12 @@ for team in team-1 team-2 team-3; do for number in $(seq "$share"); do submit "$
 
 stage "The daemon comes back"
 daemon 'worker is ready'
-began=$(date +%s%N)
+start_ns=$(date +%s%N)
 finished() { "$bin/ephemeral" queue stats --json | python3 -c 'import json,sys; print(sum(q["finished"] for q in json.load(sys.stdin)["queues"]))'; }
 until [ "$(finished)" -eq "$bundles" ]; do sleep 0.5; done
 ended=$(date +%s%N)
 cpu=$(awk -v tick="$(getconf CLK_TCK)" '{ print 1000 * ($14 + $15) / tick }' "/proc/$(cat "$state/daemon.pid")/stat")
-python3 - "$bin/ephemeral" "$began" "$ended" "$bundles" "$workers" "$cpu" <<'PYTHON'
+python3 - "$bin/ephemeral" "$start_ns" "$ended" "$bundles" "$workers" "$cpu" <<'PYTHON'
 import json
 import statistics
 import subprocess

@@ -47,4 +47,17 @@ import Testing
     #expect(asked.status == 0 && asked.output.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty)
     #expect(asked.errors.isEmpty)
   }
+
+  @Test func namesOfTrustProfilesAreOfferedFromTheHomeThatTheLineNames() throws {
+    let theatre = try Theatre()
+    let home = theatre.path("home")
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    try theatre.succeed(
+      theatre.ephemeral, ["trust", "add", "prod", "--class", "production", "--policy-key", key, "--home", home])
+    let line = ["ephemeral", "status", "--home", home, "--profile", ""]
+    let asked = try theatre.run(
+      theatre.ephemeral, ["---completion", "status", "--", "--profile", "5", "0"] + line,
+      environment: ["SAP_SHELL": "bash"])
+    #expect(asked.status == 0 && asked.output == "prod\n", "\(asked.output) \(asked.errors)")
+  }
 }
