@@ -21,7 +21,7 @@ BUNDLES ?= 10000
 WORKERS ?= 4
 TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install uninstall load load-real soak clean
+.PHONY: help deps model build demo demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ install: ## Program, manual, completions, units; PREFIX=/usr/local DESTDIR= COMP
 	@[ -n "$(BIN)$${SUDO_USER:-}" ] || $(MAKE) --no-print-directory build-install
 	@BIN="$(or $(BIN),.build-install/release)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" COMPONENTS="$(COMPONENTS)" \
 	  scripts/install.sh
+
+check-install: build-install ## The installed client in a Debian 12 without Swift (debootstrap; needs root)
+	@scripts/check-install.sh
 
 uninstall: ## Removes what `make install` put there; settings, queue and logs stay unless PURGE=1
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PURGE="$(PURGE)" scripts/uninstall.sh
