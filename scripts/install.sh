@@ -62,6 +62,8 @@ done
 for page in README.md CHANGELOG.md LICENSE; do put 0644 $page "share/doc/ephemeral/$page"; done
 while IFS= read -r page; do put 0644 "docs/$page" "share/doc/ephemeral/docs/$page"; done < <(cd docs && find . -type f | sort)
 for example in jobs/*.yaml; do put 0644 "$example" "share/doc/ephemeral/examples/${example##*/}"; done
+awk '/^```yaml/ { inside = 1; next } /^```/ { if (inside) exit } inside' docs/operations/configuration.md >"$work/daemon.yaml"
+put 0644 "$work/daemon.yaml" share/doc/ephemeral/examples/daemon.yaml
 for unit in infra/systemd/user/*.service infra/systemd/user/*.timer; do
   [ ! -e "$unit" ] || filled 0644 "$unit" "lib/systemd/user/${unit##*/}"
 done

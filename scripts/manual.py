@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes a program's manual pages from what its argument parser says of itself.
 
-  manual.py PROGRAM FOLDER     FOLDER/ephemeral.1, FOLDER/ephemeral-submit.1, … (a page for each top command)
+  manual.py PROGRAM FOLDER     FOLDER/ephemeral.1, FOLDER/ephemeral-submit.1, … (a page for each top command), and of
+                               ephemeral FOLDER/../man5/ephemeral-daemon.yaml.5 from docs/operations/configuration.md
 
 The same program gives the same bytes: the date is its commit's, or SOURCE_DATE_EPOCH's where it knows none.
 """
@@ -13,6 +14,8 @@ import re
 import subprocess
 import sys
 import textwrap
+
+CONFIGURATION = pathlib.Path(__file__).resolve().parent.parent / "docs/operations/configuration.md"
 
 # What stands on no help screen.
 FILES = [
@@ -165,6 +168,47 @@ def subcommands(words, command):
     return lines
 
 
+def blocks(markdown):
+    """Paragraphs, tables, headings, and blocks of code with their opening line."""
+    block, in_code = [], False
+    for line in markdown.split("\n"):
+        if line.startswith("```"):
+            if not in_code and block:
+                yield block
+                block = []
+            in_code = not in_code
+            if in_code:
+                block = [line]
+            else:
+                yield block
+                block = []
+        elif in_code:
+            block.append(line)
+        elif not line.strip() or line.startswith("#"):
+            if block:
+                yield block
+            block = []
+            if line.startswith("#"):
+                yield [line]
+        else:
+            block.append(line)
+    if block:
+        yield block
+
+
+def rows(table):
+    """Each row as an entry of its own: the first cell with a word in it is the term."""
+    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in table]
+    lines = []
+    for row in cells[2:]:
+        at = next((index for index, cell in enumerate(row) if re.search("[A-Za-z]", cell)), 0)
+        rest = list(zip(cells[0], row))[at + 1:]
+        words = [cell for head, cell in rest if cell and head in ("", "meaning", "how")]
+        words += ["%s: %s" % (head.capitalize(), cell) for head, cell in rest if cell and head not in ("", "meaning", "how")]
+        lines += [".TP", prose(row[at]), prose(" ".join(word.rstrip(".") + "." for word in words))]
+    return lines
+
+
 class Manual:
     def __init__(self, program):
         def ask(flag):
@@ -249,6 +293,25 @@ class Manual:
         return self.write(lines + self.end(
             ["%s-%s" % (self.program, command["commandName"]) for command in self.commands()]))
 
+    def document(self, path, title, abstract):
+        """A page of section 5 from one of the documents: headings, paragraphs, tables, lists and blocks of code."""
+        lines = [line.replace('"1"', '"5"', 1) if line.startswith(".TH") else line for line in self.head(title, abstract)]
+        lines = lines[:-1] + [".SH DESCRIPTION"]
+        for block in blocks(path.read_text()):
+            first = block[0]
+            if first.startswith("```"):
+                lines += [".PP", ".RS 4"] + verbatim(block[1:]) + [".RE"]
+            elif first.startswith("## "):
+                lines.append(".SH " + text(first[3:].upper()))
+            elif first.startswith("|"):
+                lines += rows(block)
+            elif not first.startswith("# "):
+                lines += [".PP", prose("\n".join(block))]
+        # A section begins with its text, not with the macro that parts paragraphs.
+        lines = [line for at, line in enumerate(lines) if line != ".PP" or not lines[at - 1].startswith(".SH")]
+        lines += [".SH SEE ALSO", "\\fB%s\\-daemon\\fR(1)" % self.program]
+        return self.write(lines)
+
     def commands(self):
         return [command for command in shown(self.root.get("subcommands", [])) if command["commandName"] != "help"]
 
@@ -266,6 +329,11 @@ def main():
     (folder / (manual.program + ".1")).write_text(manual.front())
     for command in manual.commands():
         (folder / ("%s-%s.1" % (manual.program, command["commandName"]))).write_text(manual.page(command))
+    if manual.program == "ephemeral":
+        section = folder.parent / "man5"
+        section.mkdir(exist_ok=True)
+        (section / "ephemeral-daemon.yaml.5").write_text(
+            manual.document(CONFIGURATION, "ephemeral-daemon.yaml", "settings of the daemon"))
 
 
 if __name__ == "__main__":
