@@ -3,10 +3,12 @@
 With INITIAL_NO_AUTH_ACTION_COUNT=4 moto demands valid signatures after the four requests made here, which create the
 user, its rights and key, and the bucket.
 """
+import functools
 import json
 import os
 import pathlib
 import sys
+import threading
 import time
 
 # Whoever started the script may wait for its end by a descriptor that we would hold open.
@@ -17,7 +19,22 @@ if not demands_signatures:
     os.environ.pop("INITIAL_NO_AUTH_ACTION_COUNT", None)
 
 import boto3  # noqa: E402  (moto reads the environment when it is imported)
+from moto.s3.responses import S3Response  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
+
+
+def one_at_a_time(function, lock=threading.RLock()):
+    """moto looks whether an object is there, and then writes: of eight writers with If-None-Match two may win, which S3
+    does not allow. So it is made to do one at a time."""
+    @functools.wraps(function)
+    def locked(*arguments, **names):
+        with lock:
+            return function(*arguments, **names)
+    return locked
+
+
+S3Response.put_object = one_at_a_time(S3Response.put_object)
+S3Response._key_response_post = one_at_a_time(S3Response._key_response_post)
 
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()

@@ -50,7 +50,8 @@ package enum StoreURL {
       ?? (endpoint == nil ? "" : "us-east-1")
     let location = try S3Location(
       bucket: String(path[0]), prefix: prefix, region: region, endpoint: endpoint, style: style,
-      variant: endpoint == nil ? try variant(options, environment, text) : S3Location.Variant())
+      // The environment speaks of AWS's endpoints alone.
+      variant: try variant(options, endpoint == nil ? environment : [:], text))
     return S3Store(
       location, credentials: DefaultCredentials(environment, profile: options["profile"]), observer: observer)
   }

@@ -6,7 +6,7 @@ import Synchronization
 final class FaultProxy: Sendable {
   enum Fault: Sendable {
     case pass
-    /// Resets the connection before it reads anything.
+    /// Resets the connection in place of an answer, and asks the server nothing.
     case refuse
     /// Answers in the server's place.
     case answer(status: Int, code: String)
@@ -26,21 +26,54 @@ final class FaultProxy: Sendable {
     case shorten(by: Int)
     /// Leaves the length header out and ends the connection early.
     case hideLengthAndCut(after: Int)
+    /// Changes one byte of the answer's body.
+    case corrupt(at: Int)
+    /// Asks the server twice and gives its second answer, as a proxy does that retries by itself.
+    case repeatRequest
+    /// Takes this header out of the request: a server that does not know it.
+    case strip(header: String)
+    /// Says that the connection stays, and ends it after the answer.
+    case hangUp
+    /// Waits before it asks the server.
+    case late(milliseconds: Int)
   }
 
   let endpoint: String
   private let port: UInt16
-  private let script: Mutex<[Fault]>
+  private let choose: @Sendable (_ requestLine: String) -> Fault
+  private let keepsAlive: Bool
   private let served = Mutex<[String]>([])
+  private let underWay = Mutex((now: 0, most: 0))
+  private let accepted = Mutex(0)
 
   /// Request lines that came so far.
   var requests: [String] { served.withLock { $0 } }
 
+  /// The most requests that were at the proxy at the same time.
+  var mostAtOnce: Int { underWay.withLock { $0.most } }
+  /// Connections that were opened.
+  var connections: Int { accepted.withLock { $0 } }
+
   /// - Parameter script: one fault for each request; `pass` when it has run out.
-  init(to server: String, _ script: [Fault]) throws {
+  convenience init(to server: String, _ script: [Fault], keepsAlive: Bool = false) throws {
+    let script = Script(script)
+    try self.init(to: server, keepsAlive: keepsAlive) { _ in script.next() }
+  }
+
+  private final class Script: Sendable {
+    private let rest: Mutex<[Fault]>
+    init(_ faults: [Fault]) { rest = Mutex(faults) }
+    func next() -> Fault { rest.withLock { $0.isEmpty ? .pass : $0.removeFirst() } }
+  }
+
+  /// - Parameters:
+  ///   - keepsAlive: connections serve more than one request, as long as nothing goes wrong.
+  ///   - choose: asked for each request, with its first line.
+  init(to server: String, keepsAlive: Bool = false, choose: @escaping @Sendable (String) -> Fault) throws {
     guard let url = URL(string: server), let port = url.port.flatMap(UInt16.init(exactly:)) else { throw Failed() }
     self.port = port
-    self.script = Mutex(script)
+    self.choose = choose
+    self.keepsAlive = keepsAlive
     let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
     var address = Self.loopback(port: 0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -56,19 +89,35 @@ final class FaultProxy: Sendable {
       while true {
         let client = accept(listener, nil, nil)
         guard client >= 0 else { return }
-        Thread.detachNewThread { self.serve(client) }
+        self.accepted.withLock { $0 += 1 }
+        Thread.detachNewThread {
+          while self.serve(client) {}
+          close(client)
+        }
       }
     }
   }
 
   private struct Failed: Error {}
 
-  private func serve(_ client: CInt) {
-    defer { close(client) }
-    let fault = script.withLock { $0.isEmpty ? Fault.pass : $0.removeFirst() }
-    if case .refuse = fault { return reset(client) }
-    guard let request = Self.readRequest(client) else { return }
-    served.withLock { $0.append(String(decoding: request.prefix { $0 != 13 }, as: UTF8.self)) }
+  /// Serves one request; true when the connection takes another.
+  private func serve(_ client: CInt) -> Bool {
+    guard let request = Self.readRequest(client) else { return false }
+    let line = String(decoding: request.prefix { $0 != 13 }, as: UTF8.self)
+    let fault = choose(line)
+    if case .refuse = fault {
+      reset(client)
+      return false
+    }
+    served.withLock { $0.append(line) }
+    underWay.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+    defer { underWay.withLock { $0.now -= 1 } }
+    apply(fault, to: request, of: client)
+    if case .pass = fault { return keepsAlive }
+    return false
+  }
+
+  private func apply(_ fault: Fault, to request: [UInt8], of client: CInt) {
     if case .answer(let status, let code) = fault {
       let body = "<?xml version=\"1.0\"?><Error><Code>\(code)</Code><Message>by the test</Message></Error>"
       return Self.send(
@@ -80,10 +129,19 @@ final class FaultProxy: Sendable {
         client,
         Array("HTTP/1.1 200 x\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n\(body)".utf8))
     }
+    var request = request
+    if case .strip(let header) = fault { request = Self.removing(header, from: request) }
+    if case .late(let milliseconds) = fault { usleep(useconds_t(milliseconds) * 1000) }
+    if case .repeatRequest = fault { _ = exchange(request) }
     guard let response = exchange(request), let split = Self.endOfHead(response) else { return }
     let (head, body) = (Array(response[..<split]), Array(response[split...]))
     switch fault {
-    case .pass, .refuse, .answer, .body: Self.send(client, response)
+    case .pass where keepsAlive, .hangUp: Self.send(client, Self.replacing("connection", "keep-alive", in: head) + body)
+    case .pass, .refuse, .answer, .body, .repeatRequest, .strip, .late: Self.send(client, response)
+    case .corrupt(let place):
+      var body = body
+      if !body.isEmpty { body[place % body.count] ^= 1 }
+      Self.send(client, head + body)
     case .loseAnswer: reset(client)
     case .cut(let count, let isReset):
       Self.send(client, head + body.prefix(count))
@@ -103,9 +161,10 @@ final class FaultProxy: Sendable {
       }
     case .duplicate: Self.send(client, response + response)
     case .shorten(let count):
-      Self.send(client, Self.rewriting(head, length: "Content-Length: \(body.count - count)") + body.dropLast(count))
+      Self.send(
+        client, Self.replacing("content-length", "\(max(body.count - count, 0))", in: head) + body.dropLast(count))
     case .hideLengthAndCut(let count):
-      Self.send(client, Self.rewriting(head, length: "X-Nothing: 0") + body.prefix(count))
+      Self.send(client, Self.removing("content-length", from: head) + body.prefix(count))
     }
   }
 
@@ -162,10 +221,20 @@ final class FaultProxy: Sendable {
     Data(bytes.prefix(1 << 16)).range(of: Data("\r\n\r\n".utf8))?.upperBound
   }
 
-  private static func rewriting(_ head: [UInt8], length: String) -> [UInt8] {
-    let lines = String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n")
-    return Array(
-      lines.map { $0.lowercased().hasPrefix("content-length:") ? length : $0 }.joined(separator: "\r\n").utf8)
+  private static func replacing(_ header: String, _ value: String, in head: [UInt8]) -> [UInt8] {
+    editing(head) { $0.lowercased().hasPrefix(header + ":") ? "\(header): \(value)" : $0 }
+  }
+
+  /// From a head, or from a whole request.
+  private static func removing(_ header: String, from bytes: [UInt8]) -> [UInt8] {
+    guard let split = endOfHead(bytes) else { return bytes }
+    let head = editing(Array(bytes[..<split])) { $0.lowercased().hasPrefix(header + ":") ? "X-Nothing: 0" : $0 }
+    return head + bytes[split...]
+  }
+
+  private static func editing(_ head: [UInt8], _ line: (String) -> String) -> [UInt8] {
+    Array(
+      String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n").map(line).joined(separator: "\r\n").utf8)
   }
 
   private static func send(_ descriptor: CInt, _ bytes: [UInt8]) {

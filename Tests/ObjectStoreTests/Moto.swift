@@ -13,12 +13,14 @@ final class Moto: Sendable {
 
   /// Without signature checks: moto refuses even botocore's on hard names.
   static let open = Result { try Moto(demandsSignatures: false) }
+  /// That takes parts of 256 bytes, where S3 and the others want 5 MiB, so that a thousand uploads in parts are no load.
+  static let smallParts = Result { try Moto(demandsSignatures: false, smallestPartBytes: 256) }
   /// With signature checks.
   static let strict = Result { try Moto(demandsSignatures: true) }
 
-  private init(demandsSignatures: Bool) throws {
+  private init(demandsSignatures: Bool, smallestPartBytes: Int? = nil) throws {
     let environment = ProcessInfo.processInfo.environment
-    if !demandsSignatures, let endpoint = environment["EPHEMERALML_S3_ENDPOINT"] {
+    if !demandsSignatures, smallestPartBytes == nil, let endpoint = environment["EPHEMERALML_S3_ENDPOINT"] {
       self.endpoint = endpoint
       (accessKeyID, secret) = (
         environment["AWS_ACCESS_KEY_ID"] ?? "test", environment["AWS_SECRET_ACCESS_KEY"] ?? "test"
@@ -30,7 +32,9 @@ final class Moto: Sendable {
     let process = Process()
     process.executableURL = Checkout.root.appending(path: "scripts/moto.sh")
     process.arguments = ["start", directory.path, String(ProcessInfo.processInfo.processIdentifier)]
-    process.environment = environment.merging(["AUTH": demandsSignatures ? "1" : ""]) { $1 }
+    process.environment = environment.merging([
+      "AUTH": demandsSignatures ? "1" : "", "S3_UPLOAD_PART_MIN_SIZE": String(smallestPartBytes ?? 5 << 20),
+    ]) { $1 }
     process.standardOutput = FileHandle.nullDevice
     try process.run()
     process.waitUntilExit()

@@ -32,6 +32,18 @@ struct StoreURLTests {
     #expect(url(try s3("s3://buc?endpoint=http://127.0.0.1:5000/")) == "http://127.0.0.1:5000/buc/k%20e")
     #expect(url(try s3("s3://buc/a/b?endpoint=https%3A%2F%2FS3.example:443")) == "https://s3.example/buc/a/b/k%20e")
     #expect(url(try s3("s3://buc?endpoint=http://[::1]:9&style=virtual")) == "http://buc.[::1]:9/k%20e")
+    #expect(
+      url(try s3("s3://buc?region=eu-west-1&dualstack=true"))
+        == "https://buc.s3.dualstack.eu-west-1.amazonaws.com/k%20e")
+    #expect(
+      url(
+        try s3(
+          "s3://b.dots?region=us-gov-west-1", ["AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "TRUE"]))
+        == "https://s3-fips.dualstack.us-gov-west-1.amazonaws.com/b.dots/k%20e")
+    #expect(
+      url(try s3("s3://buc?endpoint=http://127.0.0.1:5000", ["AWS_USE_FIPS_ENDPOINT": "true"]))
+        == "http://127.0.0.1:5000/buc/k%20e")
+    #expect(try s3("s3://b.dots?region=r&style=virtual&endpoint=http://s3.example").host == "b.dots.s3.example")
     let virtual = try s3("s3://buc?region=r")
     #expect(virtual.url(path: virtual.path(nil), query: [("a", "")]) == "https://buc.s3.r.amazonaws.com/?a=")
     for bad in [
@@ -39,6 +51,8 @@ struct StoreURLTests {
       "s3://bucket?region=", "s3://bucket?region=a&region=b", "s3://bucket?other=1", "s3://bucket?region=a/b",
       "s3://bucket?endpoint=x", "s3://bucket?endpoint=ftp://x", "s3://bucket?endpoint=http://a:b",
       "s3://bucket?endpoint=http://a/b", "s3://bucket?endpoint=http://u@h", "s3://bucket?region=a&style=x",
+      "s3://b.dots?region=r&style=virtual", "s3://b.dots?endpoint=https://h&style=virtual",
+      "s3://bucket?region=r&fips=maybe", "s3://bucket?endpoint=http://h&dualstack=true",
     ] {
       #expect(Conformance.kind { try s3(bad) } == .invalid, "\(bad)")
     }
