@@ -4,14 +4,17 @@
 
 #include "kernels.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 static const cb_kernels *_Atomic chosen = &cb_kernels_portable;
 
 static bool supported(const cb_kernels *kernels) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (kernels == &cb_kernels_avx512)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (kernels == &cb_kernels_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
   return kernels == &cb_kernels_portable;
@@ -64,8 +67,8 @@ size_t cb_attention_scratch(size_t tokens, size_t head_width) {
 }
 
 void cb_linear(const float *x, size_t rows, size_t inputs, size_t ldx, const float *packed, size_t outputs,
-               const float *bias, float *y, size_t ldy) {
-  chosen->linear(x, rows, inputs, ldx, packed, outputs, bias, y, ldy);
+               const float *bias, cb_epilogue epilogue, float *y, size_t ldy) {
+  chosen->linear(x, rows, inputs, ldx, packed, outputs, bias, epilogue, y, ldy);
 }
 
 void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale, float *scratch,
@@ -73,9 +76,8 @@ void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_wid
   chosen->attention(qkv, tokens, heads, head_width, scale, scratch, out);
 }
 
-void cb_add_layernorm(float *x, const float *residual, size_t rows, size_t width, const float *gain, const float *bias,
-                      float epsilon) {
-  chosen->add_layernorm(x, residual, rows, width, gain, bias, epsilon);
+void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon) {
+  chosen->layernorm(x, rows, width, gain, bias, epsilon);
 }
 
 void cb_gelu(float *x, size_t count) { chosen->gelu(x, count); }
@@ -85,6 +87,40 @@ void cb_embed(const float *word, const float *segment, const float *position, si
 }
 
 void cb_mean(const float *x, size_t rows, size_t width, float *out) { chosen->mean(x, rows, width, out); }
+
+// Plain loops: it happens once, and the compiler may not join or reorder what it rounds.
+void cb_int8_pack(const float *weight, size_t outputs, size_t inputs, int8_t *packed, float *scales, int32_t *sums) {
+  for (size_t o = 0; o < outputs; o++) {
+    const float *w = weight + o * inputs;
+    float most = 0;
+    for (size_t k = 0; k < inputs; k++) {
+      float size = w[k] < 0 ? -w[k] : w[k];
+      if (size > most) most = size;
+    }
+    const float inverse = most > 0 ? 127.0f / most : 0.0f;
+    int8_t *panel = packed + o / CB_LANES * CB_LANES * inputs + o % CB_LANES * 4;
+    int32_t sum = 0;
+    for (size_t k = 0; k < inputs; k++) {
+      const float magic = 12582912.0f;  // 1.5 · 2²³: adding it rounds to an integer
+      const float scaled = w[k] * inverse;
+      float rounded = (scaled + magic) - magic;
+      rounded = rounded > 127 ? 127 : rounded > -127 ? rounded : -127;
+      panel[k / 4 * 4 * CB_LANES + k % 4] = (int8_t)rounded;
+      sum += (int8_t)rounded;
+    }
+    scales[o] = most / 127.0f;
+    sums[o] = sum;
+  }
+}
+
+void cb_int8_quantize(const float *x, size_t rows, size_t width, uint8_t *q, cb_row *row) {
+  chosen->quantize(x, rows, width, q, row);
+}
+
+void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *weight, const float *bias,
+                    cb_epilogue epilogue, float *y, size_t ldy) {
+  chosen->linear8(q, row, rows, weight, bias, epilogue, y, ldy);
+}
 
 void cb_l2_normalize(float *x, size_t width) { chosen->l2_normalize(x, width); }
 

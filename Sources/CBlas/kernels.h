@@ -7,13 +7,17 @@
 
 typedef struct {
   const char *name;
-  void (*linear)(const float *, size_t, size_t, size_t, const float *, size_t, const float *, float *, size_t);
+  void (*linear)(const float *, size_t, size_t, size_t, const float *, size_t, const float *, cb_epilogue, float *,
+                 size_t);
   void (*attention)(const float *, size_t, size_t, size_t, float, float *, float *);
-  void (*add_layernorm)(float *, const float *, size_t, size_t, const float *, const float *, float);
+  void (*layernorm)(float *, size_t, size_t, const float *, const float *, float);
   void (*gelu)(float *, size_t);
   void (*embed)(const float *, const float *, const float *, size_t, float *);
   void (*mean)(const float *, size_t, size_t, float *);
   void (*l2_normalize)(float *, size_t);
+  void (*quantize)(const float *, size_t, size_t, uint8_t *, cb_row *);
+  void (*linear8)(const uint8_t *, const cb_row *, size_t, const cb_int8_weight *, const float *, cb_epilogue, float *,
+                  size_t);
 } cb_kernels;
 
 #if defined(__x86_64__)

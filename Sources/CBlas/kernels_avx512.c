@@ -1,11 +1,17 @@
-// AVX-512: 12 rows × 2 panels of 16 floats take 24 of 32 registers.
+// AVX-512 with VNNI (every server since 2019): 12 rows × 2 panels of 16 floats take 24 of 32 registers, and so do
+// 24 rows of integer sums.
 
 #if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#include <immintrin.h>
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"))), \
+                             apply_to = function)
 #define CB_TABLE cb_kernels_avx512
 #define CB_NAME "avx512"
 #define CB_ROWS 12
 #define CB_PANELS 2
+#define CB_QROWS 24
+#define CB_QUAD(sum, x, w) ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), _mm512_set1_epi32(x), (__m512i)(w)))
 #include "kernels_template.h"
 #pragma clang attribute pop
 #endif

@@ -22,20 +22,21 @@ INLINE v16 load(const float *p) { return *(const v16u *)p; }
 INLINE void store(float *p, v16 v) { *(v16u *)p = v; }
 INLINE v16 fma16(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
 
-// The one order in which sixteen lanes are joined.
+typedef float v8 __attribute__((ext_vector_type(CB_LANES / 2)));
+typedef float v4 __attribute__((ext_vector_type(CB_LANES / 4)));
+
+// The one order in which sixteen lanes are joined: upper half onto lower half, until one is left.
 INLINE float sum16(v16 v) {
-  float s[CB_LANES];
-  memcpy(s, &v, sizeof s);
-  for (int half = CB_LANES / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) s[i] += s[i + half];
-  return s[0];
+  v8 e = v.lo + v.hi;
+  v4 q = e.lo + e.hi;
+  return (q.x + q.z) + (q.y + q.w);
 }
 
 INLINE float max16(v16 v) {
-  float m[CB_LANES];
-  memcpy(m, &v, sizeof m);
-  for (int i = 1; i < CB_LANES; i++) m[0] = m[i] > m[0] ? m[i] : m[0];
-  return m[0];
+  v8 e = v.lo > v.hi ? v.lo : v.hi;
+  v4 q = e.lo > e.hi ? e.lo : e.hi;
+  float x = q.x > q.z ? q.x : q.z, y = q.y > q.w ? q.y : q.w;
+  return x > y ? x : y;
 }
 
 // eˣ for x ≤ 88, about one unit in the last place; below −87 it stays at e⁻⁸⁷.
@@ -58,41 +59,38 @@ INLINE v16 exp16(v16 x) {
   return y * power;
 }
 
-// 1 + erf(z). Inside |z| ≤ 1 a polynomial in z²; outside, erfc(t) = exp(−p(t)), so that the far negative side
-// keeps its relative precision. Both fitted at Chebyshev nodes; erfc(5.2) is below anything that a float sum notices.
+// 1 + erf(z) as erfc(−z): erfc(t) = exp(−t·p(t)) for t ≥ 0, p fitted so that erfc is within 3e-8 (and within 5e-4 of its
+// own size at 5.2, where it is below anything that a float sum notices).
 INLINE v16 one_plus_erf16(v16 z) {
-  v16 s = z * z;
-  v16 p = -9.673590639e-06f;
-  p = fma16(p, s, (v16)1.126825383e-04f);
-  p = fma16(p, s, (v16)-8.484396540e-04f);
-  p = fma16(p, s, (v16)5.221053412e-03f);
-  p = fma16(p, s, (v16)-2.686543831e-02f);
-  p = fma16(p, s, (v16)1.128378262e-01f);
-  p = fma16(p, s, (v16)-3.761263848e-01f);
-  p = fma16(p, s, (v16)1.283791671e-01f);
-  v16 near = 1.0f + fma16(p, z, z);
-
   v16 t = __builtin_elementwise_abs(z);
   t = t > 5.2f ? (v16)5.2f : t;
-  v16 q = 1.067587269e-07f;
-  q = fma16(q, t, (v16)-4.009576871e-06f);
-  q = fma16(q, t, (v16)6.891795334e-05f);
-  q = fma16(q, t, (v16)-7.219442154e-04f);
-  q = fma16(q, t, (v16)5.187750326e-03f);
-  q = fma16(q, t, (v16)-2.736913797e-02f);
-  q = fma16(q, t, (v16)1.114366291e-01f);
-  q = fma16(q, t, (v16)6.306175382e-01f);
-  q = fma16(q, t, (v16)1.130841337e+00f);
-  q = fma16(q, t, (v16)-4.516858092e-04f);
-  v16 complement = exp16(-q);
-  v16 far = z > 0.0f ? 2.0f - complement : complement;
-  return s <= 1.0f ? near : far;
+  v16 p = 6.008465903e-07f;
+  p = fma16(p, t, (v16)-1.316581347e-05f);
+  p = fma16(p, t, (v16)1.215925804e-04f);
+  p = fma16(p, t, (v16)-6.049646763e-04f);
+  p = fma16(p, t, (v16)1.568136271e-03f);
+  p = fma16(p, t, (v16)-2.085733468e-05f);
+  p = fma16(p, t, (v16)-1.925257593e-02f);
+  p = fma16(p, t, (v16)1.028137505e-01f);
+  p = fma16(p, t, (v16)6.366135478e-01f);
+  p = fma16(p, t, (v16)1.128379464e+00f);
+  v16 complement = exp16(-(t * p));
+  return z > 0.0f ? 2.0f - complement : complement;
 }
 
-// C (mr × np·16) = A (mr × inputs) · panels + bias. mr and np are constants at every call, so all of it unrolls and
-// `sum` lives in registers.
+// x = x · Φ(x) over a tile that was just stored, and is still in the first-level cache.
+static void gelu_tile(float *x, size_t rows, size_t width, size_t ld) {
+  for (size_t r = 0; r < rows; r++, x += ld)
+    for (size_t i = 0; i < width; i += CB_LANES) {
+      v16 v = load(x + i);
+      store(x + i, 0.5f * v * one_plus_erf16(v * 0.707106781f));
+    }
+}
+
+// C (mr × np·16) = A (mr × inputs) · panels + bias, and the epilogue. mr and np are constants at every call, so all of
+// it unrolls and `sum` lives in registers.
 INLINE void micro(const int mr, const int np, size_t inputs, const float *a, size_t lda, const float *b,
-                  const float *bias, float *c, size_t ldc) {
+                  const float *bias, cb_epilogue kind, float *c, size_t ldc) {
   const size_t panel = inputs * CB_LANES;
   v16 sum[CB_ROWS][CB_PANELS];
   UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < np; j++) sum[i][j] = 0.0f;
@@ -106,15 +104,20 @@ INLINE void micro(const int mr, const int np, size_t inputs, const float *a, siz
   }
   UNROLL for (int j = 0; j < np; j++) {
     v16 offset = bias ? load(bias + j * CB_LANES) : (v16)0.0f;
-    UNROLL for (int i = 0; i < mr; i++) store(c + (size_t)i * ldc + (size_t)j * CB_LANES, sum[i][j] + offset);
+    UNROLL for (int i = 0; i < mr; i++) {
+      float *y = c + (size_t)i * ldc + (size_t)j * CB_LANES;
+      v16 v = sum[i][j] + offset;
+      store(y, kind == CB_ADD ? load(y) + v : v);
+    }
   }
+  if (kind == CB_GELU) gelu_tile(c, (size_t)mr, (size_t)np * CB_LANES, ldc);
 }
 
 // A block narrower than CB_ROWS: the same chain of operations for each of its rows.
 INLINE void rows_below_block(const int np, size_t rows, size_t inputs, const float *a, size_t lda, const float *b,
-                             const float *bias, float *c, size_t ldc) {
+                             const float *bias, cb_epilogue kind, float *c, size_t ldc) {
   switch (rows) {
-#define CB_CASE(n) case n: micro(n < CB_ROWS ? n : CB_ROWS, np, inputs, a, lda, b, bias, c, ldc); break;
+#define CB_CASE(n) case n: micro(n < CB_ROWS ? n : CB_ROWS, np, inputs, a, lda, b, bias, kind, c, ldc); break;
     CB_CASE(1) CB_CASE(2) CB_CASE(3) CB_CASE(4) CB_CASE(5) CB_CASE(6)
     CB_CASE(7) CB_CASE(8) CB_CASE(9) CB_CASE(10) CB_CASE(11)
 #undef CB_CASE
@@ -123,75 +126,93 @@ INLINE void rows_below_block(const int np, size_t rows, size_t inputs, const flo
 }
 
 INLINE void row_blocks(const int np, size_t rows, size_t inputs, const float *a, size_t lda, const float *b,
-                       const float *bias, float *c, size_t ldc) {
+                       const float *bias, cb_epilogue kind, float *c, size_t ldc) {
   size_t i = 0;
-  for (; i + CB_ROWS <= rows; i += CB_ROWS) micro(CB_ROWS, np, inputs, a + i * lda, lda, b, bias, c + i * ldc, ldc);
-  rows_below_block(np, rows - i, inputs, a + i * lda, lda, b, bias, c + i * ldc, ldc);
+  for (; i + CB_ROWS <= rows; i += CB_ROWS)
+    micro(CB_ROWS, np, inputs, a + i * lda, lda, b, bias, kind, c + i * ldc, ldc);
+  rows_below_block(np, rows - i, inputs, a + i * lda, lda, b, bias, kind, c + i * ldc, ldc);
 }
 
 // Rows in strips that stay in the second-level cache while every panel passes over them.
 static void linear(const float *x, size_t rows, size_t inputs, size_t ldx, const float *packed, size_t outputs,
-                   const float *bias, float *y, size_t ldy) {
+                   const float *bias, cb_epilogue kind, float *y, size_t ldy) {
   const size_t strip = 20 * CB_ROWS, panels = outputs / CB_LANES, panel = inputs * CB_LANES;
   for (size_t i = 0; i < rows; i += strip) {
     size_t count = rows - i < strip ? rows - i : strip;
     size_t j = 0;
     for (; j + CB_PANELS <= panels; j += CB_PANELS)
       row_blocks(CB_PANELS, count, inputs, x + i * ldx, ldx, packed + j * panel, bias ? bias + j * CB_LANES : NULL,
-                 y + i * ldy + j * CB_LANES, ldy);
+                 kind, y + i * ldy + j * CB_LANES, ldy);
     for (; j < panels; j++)
       row_blocks(1, count, inputs, x + i * ldx, ldx, packed + j * panel, bias ? bias + j * CB_LANES : NULL,
-                 y + i * ldy + j * CB_LANES, ldy);
+                 kind, y + i * ldy + j * CB_LANES, ldy);
   }
 }
 
-// One row of scores becomes weights: exp(scale·(s − max)) / sum, and zeros from `count` up to the row's padded end.
-INLINE void softmax_row(float *row, size_t count, size_t padded, float scale) {
-  for (size_t i = count; i < padded; i++) row[i] = -INFINITY;
-  v16 highest = load(row);
-  for (size_t i = CB_LANES; i < padded; i += CB_LANES) {
+// The lanes from `count` on replaced by `other`.
+INLINE v16 first_lanes(v16 v, size_t count, float other) {
+  const i16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return lane < (i16)(int32_t)count ? v : (v16)other;
+}
+
+// One row of scores becomes weights that are not yet normalised: exp(scale·(s − max)), and zeros from `count` up to the
+// row's padded end. Returns their sum.
+INLINE float softmax_row(float *row, size_t count, float scale) {
+  const size_t whole = count / CB_LANES * CB_LANES, rest = count - whole;
+  v16 highest = -INFINITY;
+  for (size_t i = 0; i < whole; i += CB_LANES) {
     v16 v = load(row + i);
     highest = v > highest ? v : highest;
   }
-  const v16 top = max16(highest);
+  if (rest) {
+    v16 v = first_lanes(load(row + whole), rest, -INFINITY);
+    highest = v > highest ? v : highest;
+  }
+  const float top = max16(highest);
   v16 total = 0.0f;
-  for (size_t i = 0; i < padded; i += CB_LANES) {
-    v16 v = load(row + i);
-    v16 e = exp16((v - top) * scale);
-    e = v == -INFINITY ? (v16)0.0f : e;
+  for (size_t i = 0; i < whole; i += CB_LANES) {
+    v16 e = exp16((load(row + i) - top) * scale);
     total += e;
     store(row + i, e);
   }
-  const v16 sum = sum16(total);
-  for (size_t i = 0; i < padded; i += CB_LANES) store(row + i, load(row + i) / sum);
+  if (rest) {
+    v16 e = first_lanes(exp16((first_lanes(load(row + whole), rest, top) - top) * scale), rest, 0.0f);
+    total += e;
+    store(row + whole, e);
+  }
+  return sum16(total);
 }
 
 static void attention(const float *qkv, size_t tokens, size_t heads, size_t d, float scale, float *scratch,
                       float *out) {
   const size_t width = heads * d, ld = 3 * width;
   const size_t padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES;
-  float *keys = scratch, *values = keys + padded * d, *scores = values + tokens * d;  // scores: (tokens, padded)
+  float *keys = scratch, *values = keys + padded * d, *scores = values + tokens * d;  // scores: (CB_ROWS, padded)
   for (size_t h = 0; h < heads; h++) {
     const float *q = qkv + h * d, *k = q + width, *v = k + width;
     cb_pack(k, tokens, d, ld, keys);
     for (size_t p = 0; p < d; p += CB_LANES)  // V as panels of its columns: no transposition is needed
       for (size_t t = 0; t < tokens; t++) store(values + p * tokens + t * CB_LANES, load(v + t * ld + p));
-    linear(q, tokens, d, ld, keys, padded, NULL, scores, padded);
-    for (size_t t = 0; t < tokens; t++) softmax_row(scores + t * padded, tokens, padded, scale);
-    linear(scores, tokens, tokens, padded, values, d, NULL, out + h * d, width);
+    // A few queries at a time, so that their scores stay in the first-level cache.
+    for (size_t t = 0; t < tokens; t += CB_ROWS) {
+      const size_t rows = tokens - t < CB_ROWS ? tokens - t : CB_ROWS;
+      linear(q + t * ld, rows, d, ld, keys, padded, NULL, CB_BIAS, scores, padded);
+      float sums[CB_ROWS];
+      for (size_t r = 0; r < rows; r++) sums[r] = softmax_row(scores + r * padded, tokens, scale);
+      linear(scores, rows, tokens, padded, values, d, NULL, CB_BIAS, out + t * width + h * d, width);
+      for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < d; i += CB_LANES) {
+          float *o = out + (t + r) * width + h * d + i;
+          store(o, load(o) / sums[r]);
+        }
+    }
   }
 }
 
-static void add_layernorm(float *x, const float *residual, size_t rows, size_t width, const float *gain,
-                          const float *bias, float epsilon) {
+static void layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon) {
   for (size_t r = 0; r < rows; r++, x += width) {
     v16 total = 0.0f;
-    for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 v = load(x + i);
-      if (residual) v += load(residual + r * width + i);
-      store(x + i, v);
-      total += v;
-    }
+    for (size_t i = 0; i < width; i += CB_LANES) total += load(x + i);
     const v16 mean = sum16(total) / (float)width;
     v16 squares = 0.0f;
     for (size_t i = 0; i < width; i += CB_LANES) {
@@ -204,12 +225,7 @@ static void add_layernorm(float *x, const float *residual, size_t rows, size_t w
   }
 }
 
-static void gelu(float *x, size_t count) {
-  for (size_t i = 0; i < count; i += CB_LANES) {
-    v16 v = load(x + i);
-    store(x + i, 0.5f * v * one_plus_erf16(v * 0.707106781f));
-  }
-}
+static void gelu(float *x, size_t count) { gelu_tile(x, 1, count, count); }
 
 static void embed(const float *word, const float *segment, const float *position, size_t width, float *out) {
   for (size_t i = 0; i < width; i += CB_LANES)
@@ -232,4 +248,7 @@ static void l2_normalize(float *x, size_t width) {
   for (size_t i = 0; i < width; i += CB_LANES) store(x + i, load(x + i) / divisor);
 }
 
-const cb_kernels CB_TABLE = {CB_NAME, linear, attention, add_layernorm, gelu, embed, mean, l2_normalize};
+#include "int8_template.h"
+
+const cb_kernels CB_TABLE = {CB_NAME, linear, attention,    layernorm, gelu,
+                             embed,   mean,   l2_normalize, quantize,  linear8};

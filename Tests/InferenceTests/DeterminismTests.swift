@@ -25,9 +25,9 @@ struct DeterminismTests {
     }
   }
 
-  @Test("bit-identical in any batch, order and number of threads: a tiny model")
-  func tiny() throws {
-    let models = try [1, 2, 3].map { try TinyModel().load(threads: $0) }
+  @Test("bit-identical in any batch, order and number of threads: a tiny model", arguments: Precision.allCases)
+  func tiny(precision: Precision) throws {
+    let models = try [1, 2, 3].map { try TinyModel().load(threads: $0, precision: precision) }
     var random = SeededGenerator(state: 1)
     let inputs = (0..<200).map { _ in
       let ids = (0..<Int.random(in: 1...24, using: &random)).map { _ in Int32.random(in: 0..<16, using: &random) }
@@ -38,19 +38,20 @@ struct DeterminismTests {
 
   @Test(
     "bit-identical in any batch, order and number of threads: the real model",
-    .enabled(if: Golden.hasModel, Golden.skip))
-  func real() throws {
-    let model = try Golden.model.get()
-    let one = try EmbeddingModel.load(files: Golden.files(), weights: Golden.weights(), threads: 1)
+    .enabled(if: Golden.hasModel, Golden.skip), arguments: Precision.allCases)
+  func real(precision: Precision) throws {
+    let model = try (precision == .int8 ? Golden.int8 : Golden.model).get()
+    let one = try EmbeddingModel.load(
+      files: Golden.files(), weights: Golden.weights(), precision: precision, threads: 1)
     let inputs = stride(from: 0, to: 2000, by: 50).map { Golden.inputs[$0] }
     try Self.check([one, model], inputs, rounds: 6)
   }
 
-  @Test("AVX-512, AVX2 and portable kernels give the same bits")
-  func instructionSets() throws {
+  @Test("AVX-512, AVX2 and portable kernels give the same bits", arguments: Precision.allCases)
+  func instructionSets(precision: Precision) throws {
     let before = EmbeddingModel.kernelName
     defer { _ = cb_select_kernel(before) }
-    let model = try TinyModel().load(threads: 1)
+    let model = try TinyModel().load(threads: 1, precision: precision)
     let inputs = (1...24).map { length in
       TokenizedInput(ids: (0..<length).map { Int32($0 * 7 % 16) }, truncated: false)
     }
@@ -60,7 +61,7 @@ struct DeterminismTests {
       #expect(Self.bits(try model.embed(inputs)) == reference, "\(name)")
     }
     if Golden.hasModel {
-      let real = try Golden.model.get()
+      let real = try (precision == .int8 ? Golden.int8 : Golden.model).get()
       let short = Golden.inputs.filter { $0.ids.count < 12 }.prefix(6)
       let fast = Self.bits(try real.embed(Array(short)))
       #expect(cb_select_kernel("portable"))

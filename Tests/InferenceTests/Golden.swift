@@ -31,6 +31,9 @@ enum Golden {
   /// The model, loaded once for all suites.
   static let model = Result { try EmbeddingModel.load(files: files(), weights: weights(), threads: 2) }
 
+  /// The same, in int8.
+  static let int8 = Result { try EmbeddingModel.load(files: files(), weights: weights(), precision: .int8, threads: 2) }
+
   static let texts: [String] = {
     guard let lines = try? Data(contentsOf: vectors.appending(path: "corpus.jsonl")) else { return [] }
     return lines.split(separator: UInt8(ascii: "\n")).compactMap { line in

@@ -21,16 +21,23 @@ struct KernelTests {
     for rows in [1, 2, 3, 5, 6, 7, 11, 12, 13, 25, 40, 241] {
       let x = Self.numbers(rows * inputs, seed: UInt64(rows))
       var y = [Float](repeating: .nan, count: rows * outputs)
-      cb_linear(x, rows, inputs, inputs, packed, outputs, bias, &y, outputs)
-      var worst = 0.0
+      cb_linear(x, rows, inputs, inputs, packed, outputs, bias, CB_BIAS, &y, outputs)
+      var (worst, worstAdded, worstActivated) = (0.0, 0.0, 0.0)
+      var (added, activated) = (y, y)
+      cb_linear(x, rows, inputs, inputs, packed, outputs, bias, CB_ADD, &added, outputs)
+      cb_linear(x, rows, inputs, inputs, packed, outputs, bias, CB_GELU, &activated, outputs)
       for row in 0..<rows {
         for output in 0..<outputs {
           var sum = Double(bias[output])
           for k in 0..<inputs { sum += Double(x[row * inputs + k]) * Double(weight[output * inputs + k]) }
-          worst = max(worst, abs(sum - Double(y[row * outputs + output])))
+          let place = row * outputs + output
+          worst = max(worst, abs(sum - Double(y[place])))
+          worstAdded = max(worstAdded, abs(2 * sum - Double(added[place])))
+          let gelu = 0.5 * sum * erfc(-sum / 2.0.squareRoot())
+          worstActivated = max(worstActivated, abs(gelu - Double(activated[place])))
         }
       }
-      #expect(worst < 1e-5, "\(rows) rows")
+      #expect(worst < 1e-5 && worstAdded < 2e-5 && worstActivated < 2e-5, "\(rows) rows")
     }
   }
 
@@ -79,11 +86,11 @@ struct KernelTests {
   func rows() {
     let width = 48
     var x = Self.numbers(3 * width, seed: 3)
-    let (before, residual) = (x, Self.numbers(3 * width, seed: 4))
+    let before = x
     let (gain, bias) = (Self.numbers(width, seed: 5), Self.numbers(width, seed: 6))
-    cb_add_layernorm(&x, residual, 3, width, gain, bias, 1e-5)
+    cb_layernorm(&x, 3, width, gain, bias, 1e-5)
     for row in 0..<3 {
-      let sums = (0..<width).map { Double(before[row * width + $0]) + Double(residual[row * width + $0]) }
+      let sums = (0..<width).map { Double(before[row * width + $0]) }
       let mean = sums.reduce(0, +) / Double(width)
       let variance = sums.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
       for i in 0..<width {

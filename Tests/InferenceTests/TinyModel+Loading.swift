@@ -5,7 +5,7 @@ import TestSupport
 extension TinyModel {
   var files: ModelFiles { ModelFiles(clearFiles) }
 
-  func load(threads: Int = 1) throws -> EmbeddingModel {
-    try EmbeddingModel.load(files: files, weights: weights(), threads: threads)
+  func load(threads: Int = 1, precision: Precision = .fp32) throws -> EmbeddingModel {
+    try EmbeddingModel.load(files: files, weights: weights(), precision: precision, threads: threads)
   }
 }

@@ -1,4 +1,4 @@
-// The arithmetic of a transformer encoder in 32-bit floats.
+// The arithmetic of a transformer encoder: 32-bit floats, and products of bytes.
 //
 // Every kernel computes each row by itself, by one fixed sequence of IEEE operations: a dot product is one chain of
 // fused multiply-adds over k, rising; a row's sum is sixteen interleaved sums, joined in one fixed tree. Nothing is
@@ -33,9 +33,54 @@ size_t cb_packed_size(size_t outputs, size_t inputs);
 /// Packs a weight (outputs × inputs, as the model file has it) into panels of CB_LANES outputs, zeros beyond the last.
 void cb_pack(const float *weight, size_t outputs, size_t inputs, size_t ld, float *packed);
 
-/// y = x · Wᵀ + bias. `packed` comes from `cb_pack`; `outputs` is a multiple of CB_LANES; `bias` may be null.
+/// What is done to a product before it is stored.
+typedef enum {
+  /// y = v
+  CB_BIAS,
+  /// y = gelu(v); after an int8 product to 2e-4 only, a fraction of a step of what it is rounded to next
+  CB_GELU,
+  /// y = y + v
+  CB_ADD
+} cb_epilogue;
+
+/// y = epilogue(x · Wᵀ + bias). `packed` comes from `cb_pack`; `outputs` is a multiple of CB_LANES; `bias` may be null.
 void cb_linear(const float *x, size_t rows, size_t inputs, size_t ldx, const float *packed, size_t outputs,
-               const float *bias, float *y, size_t ldy);
+               const float *bias, cb_epilogue epilogue, float *y, size_t ldy);
+
+// int8: y = step · scale · (q − zero) · w + bias. Activations are unsigned bytes, each row (token) with its own step and
+// zero point; weights are signed bytes, each output with its own scale. Sums are exact 32-bit integers.
+
+/// How one row of quantised activations is read: x = step · (q − zero).
+typedef struct {
+  float step;
+  int32_t zero;
+} cb_row;
+
+/// A weight in signed bytes, packed: for each panel of CB_LANES outputs and each four inputs, the four bytes of each
+/// output. `inputs` is a multiple of CB_LANES, and at most CB_INT8_INPUTS.
+typedef struct {
+  const int8_t *packed;
+  /// One for each output.
+  const float *scales;
+  /// The sum of each output's bytes: what a zero point of 1 adds to its product.
+  const int32_t *sums;
+  size_t outputs;
+  size_t inputs;
+} cb_int8_weight;
+
+/// The most inputs whose sums, with the zero point's share, fit 32 bits: 255 · 127 · 2 · 32768 < 2³¹.
+#define CB_INT8_INPUTS 32768
+
+/// Quantises a weight (outputs × inputs) and packs it: outputs · inputs bytes, `outputs` scales and sums. `outputs` is a
+/// multiple of CB_LANES. Each output's greatest weight becomes 127.
+void cb_int8_pack(const float *weight, size_t outputs, size_t inputs, int8_t *packed, float *scales, int32_t *sums);
+
+/// Quantises each row of x (rows × width) by itself.
+void cb_int8_quantize(const float *x, size_t rows, size_t width, uint8_t *q, cb_row *row);
+
+/// y = epilogue(dequantised q · Wᵀ + bias). q: (rows, weight.inputs).
+void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *weight, const float *bias,
+                    cb_epilogue epilogue, float *y, size_t ldy);
 
 /// Floats of scratch that `cb_attention` needs for a sequence of `tokens`.
 size_t cb_attention_scratch(size_t tokens, size_t head_width);
@@ -45,9 +90,8 @@ size_t cb_attention_scratch(size_t tokens, size_t head_width);
 void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale, float *scratch,
                   float *out);
 
-/// x = layernorm(x + residual) · gain + bias, row by row; `residual` may be null.
-void cb_add_layernorm(float *x, const float *residual, size_t rows, size_t width, const float *gain, const float *bias,
-                      float epsilon);
+/// x = layernorm(x) · gain + bias, row by row.
+void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon);
 
 /// x = x · Φ(x): the exact (erf) GELU of BERT. `count` is a multiple of CB_LANES.
 void cb_gelu(float *x, size_t count);

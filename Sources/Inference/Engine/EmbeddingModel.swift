@@ -16,6 +16,8 @@ package final class EmbeddingModel: Sendable {
   package let tokenizer: WordPieceTokenizer
   /// Types of the weights in their file, sorted: `F32`, say.
   package let elementTypes: [String]
+  /// In which numbers products are computed.
+  package let precision: Precision
 
   private let encoder: EncoderModel
   private let threads: Int
@@ -36,10 +38,13 @@ package final class EmbeddingModel: Sendable {
   /// Reads a model. `weights` is the whole safetensors file; it is copied, and free again when this returns.
   /// `threads`: at most so many; 0 takes the processors that there are.
   /// Throws `ModelError` with the file, the part of it and the reason.
-  package init(files: ModelFiles, weights: UnsafeRawBufferPointer, threads: Int = 0) throws(ModelError) {
+  package init(
+    files: ModelFiles, weights: UnsafeRawBufferPointer, precision: Precision = .fp32, threads: Int = 0
+  ) throws(ModelError) {
+    self.precision = precision
     config = try ModelConfig(files: files)
     tokenizer = try WordPieceTokenizer(files: files, config: config)
-    let loaded = try EncoderWeights(try WeightsFile(weights), config: config)
+    let loaded = try EncoderWeights(try WeightsFile(weights), config: config, precision: precision)
     elementTypes = loaded.elementTypes
     encoder = EncoderModel(config: config, weights: loaded)
     self.threads = threads > 0 ? threads : Threads.processors
@@ -47,8 +52,12 @@ package final class EmbeddingModel: Sendable {
   }
 
   /// The same, from an array.
-  package static func load(files: ModelFiles, weights: [UInt8], threads: Int = 0) throws -> EmbeddingModel {
-    try weights.withUnsafeBytes { try EmbeddingModel(files: files, weights: $0, threads: threads) }
+  package static func load(
+    files: ModelFiles, weights: [UInt8], precision: Precision = .fp32, threads: Int = 0
+  ) throws -> EmbeddingModel {
+    try weights.withUnsafeBytes {
+      try EmbeddingModel(files: files, weights: $0, precision: precision, threads: threads)
+    }
   }
 
   /// The token ids of a text, cut to what the model reads.
@@ -86,7 +95,8 @@ package final class EmbeddingModel: Sendable {
     let width = min(threads, steps.count)
     state.withLock { activations in
       while activations.count < width {
-        activations.append(.init(config: config, tokens: max(Self.tokensPerStep, maximumTokens)))
+        activations.append(
+          .init(config: config, tokens: max(Self.tokensPerStep, maximumTokens), precision: precision))
       }
       let (encoder, memory, dimensions) = (encoder, activations, dimensions)
       let next = NextStep()

@@ -20,18 +20,22 @@ struct EncoderModel: Sendable {
     /// (tokens, intermediate)
     let inner: FloatBuffer
     let attention: FloatBuffer
+    let products: Linear.Scratch
 
-    init(config: ModelConfig, tokens: Int) {
+    init(config: ModelConfig, tokens: Int, precision: Precision) {
       self.tokens = tokens
       hidden = FloatBuffer(count: tokens * config.hiddenSize)
       queryKeyValue = FloatBuffer(count: tokens * 3 * config.hiddenSize)
       mixed = FloatBuffer(count: tokens * config.hiddenSize)
       inner = FloatBuffer(count: tokens * config.intermediateSize)
       attention = FloatBuffer(count: cb_attention_scratch(config.maximumTokens, config.headWidth))
+      products = Linear.Scratch(
+        rows: tokens, inputs: max(config.hiddenSize, config.intermediateSize), precision: precision)
     }
 
     func wipe() {
       for buffer in [hidden, queryKeyValue, mixed, inner, attention] { buffer.wipe() }
+      products.wipe()
     }
   }
 
@@ -57,7 +61,7 @@ struct EncoderModel: Sendable {
         row += width
       }
     }
-    normalize(x, adding: nil, rows: (row - x) / width, weights.embeddingNorm)
+    normalize(x, rows: (row - x) / width, weights.embeddingNorm)
   }
 
   /// x = norm(x + attention(x)); x = norm(x + W₂·gelu(W₁·x))
@@ -65,7 +69,7 @@ struct EncoderModel: Sendable {
     _ layer: EncoderWeights.Layer, to sequences: ArraySlice<TokenizedInput>, rows: Int, _ a: Activations
   ) {
     let (x, width) = (a.hidden.pointer, config.hiddenSize)
-    layer.queryKeyValue.apply(x, rows: rows, to: a.queryKeyValue.pointer)
+    layer.queryKeyValue.apply(x, rows: rows, CB_BIAS, to: a.queryKeyValue.pointer, using: a.products)
     var row = 0
     for sequence in sequences {
       cb_attention(
@@ -73,22 +77,16 @@ struct EncoderModel: Sendable {
         1 / Float(config.headWidth).squareRoot(), a.attention.pointer, a.mixed.pointer + row * width)
       row += sequence.ids.count
     }
-    // The query's rows are free by now: they take the output.
-    layer.attentionOutput.apply(a.mixed.pointer, rows: rows, to: a.queryKeyValue.pointer)
-    normalize(x, adding: a.queryKeyValue.pointer, rows: rows, layer.attentionNorm)
+    layer.attentionOutput.apply(a.mixed.pointer, rows: rows, CB_ADD, to: x, using: a.products)
+    normalize(x, rows: rows, layer.attentionNorm)
 
-    layer.intermediate.apply(x, rows: rows, to: a.inner.pointer)
-    cb_gelu(a.inner.pointer, rows * config.intermediateSize)
-    layer.output.apply(a.inner.pointer, rows: rows, to: a.mixed.pointer)
-    normalize(x, adding: a.mixed.pointer, rows: rows, layer.outputNorm)
+    layer.intermediate.apply(x, rows: rows, CB_GELU, to: a.inner.pointer, using: a.products)
+    layer.output.apply(a.inner.pointer, rows: rows, CB_ADD, to: x, using: a.products)
+    normalize(x, rows: rows, layer.outputNorm)
   }
 
-  private func normalize(
-    _ x: UnsafeMutablePointer<Float>, adding residual: UnsafePointer<Float>?, rows: Int,
-    _ norm: EncoderWeights.LayerNorm
-  ) {
-    cb_add_layernorm(
-      x, residual, rows, config.hiddenSize, norm.gain.pointer, norm.bias.pointer, config.layerNormEpsilon)
+  private func normalize(_ x: UnsafeMutablePointer<Float>, rows: Int, _ norm: EncoderWeights.LayerNorm) {
+    cb_layernorm(x, rows, config.hiddenSize, norm.gain.pointer, norm.bias.pointer, config.layerNormEpsilon)
   }
 
   private func pool(

@@ -2,18 +2,6 @@ import CBlas
 
 /// The weights of a BERT encoder, ready for the kernels. Read-only once made, so threads share it.
 struct EncoderWeights: Sendable {
-  /// y = x · Wᵀ + b.
-  struct Linear: Sendable {
-    let packed: FloatBuffer
-    let bias: FloatBuffer
-    let inputs: Int
-    let outputs: Int
-
-    func apply(_ x: UnsafePointer<Float>, rows: Int, to y: UnsafeMutablePointer<Float>) {
-      cb_linear(x, rows, inputs, inputs, packed.pointer, outputs, bias.pointer, y, outputs)
-    }
-  }
-
   struct LayerNorm: Sendable {
     let gain: FloatBuffer
     let bias: FloatBuffer
@@ -41,8 +29,8 @@ struct EncoderWeights: Sendable {
   let elementTypes: [String]
 
   /// Throws `ModelError` naming the tensor that is missing, of another shape or type, or not known to BERT.
-  init(_ file: WeightsFile, config: ModelConfig) throws(ModelError) {
-    let reader = try TensorReader(file, config: config)
+  init(_ file: WeightsFile, config: ModelConfig, precision: Precision) throws(ModelError) {
+    let reader = try TensorReader(file, config: config, precision: precision)
     let hidden = config.hiddenSize
     words = try reader.floats("embeddings.word_embeddings.weight", [config.vocabularySize, hidden])
     positions = try reader.floats("embeddings.position_embeddings.weight", [config.positions, hidden])
@@ -71,11 +59,13 @@ struct EncoderWeights: Sendable {
 private struct TensorReader {
   private let file: WeightsFile
   private let config: ModelConfig
+  private let precision: Precision
   private let prefix: String
 
-  init(_ file: WeightsFile, config: ModelConfig) throws(ModelError) {
+  init(_ file: WeightsFile, config: ModelConfig, precision: Precision) throws(ModelError) {
     self.file = file
     self.config = config
+    self.precision = precision
     prefix = try EncoderTensors.check(file.header, config: config)
   }
 
@@ -91,16 +81,11 @@ private struct TensorReader {
   }
 
   /// Several linear maps of the same input become one, their outputs side by side.
-  func linear(_ names: [String], outputs: Int, inputs: Int) throws(ModelError) -> EncoderWeights.Linear {
-    let part = cb_packed_size(outputs, inputs)
-    let packed = FloatBuffer(count: names.count * part)
-    let bias = FloatBuffer(count: names.count * outputs)
-    for (i, name) in names.enumerated() {
-      let weight = try floats("\(name).weight", [outputs, inputs])
-      cb_pack(weight.pointer, outputs, inputs, inputs, packed.pointer + i * part)
-      let offset = try floats("\(name).bias", [outputs])
-      (bias.pointer + i * outputs).update(from: offset.pointer, count: outputs)
+  func linear(_ names: [String], outputs: Int, inputs: Int) throws(ModelError) -> Linear {
+    var parts: [(weight: FloatBuffer, bias: FloatBuffer)] = []
+    for name in names {
+      parts.append((try floats("\(name).weight", [outputs, inputs]), try floats("\(name).bias", [outputs])))
     }
-    return .init(packed: packed, bias: bias, inputs: inputs, outputs: names.count * outputs)
+    return Linear(parts, inputs: inputs, precision: precision)
   }
 }
