@@ -19,9 +19,12 @@ DOCS ?= jobs/sample
 SECONDS ?= 60
 BUNDLES ?= 10000
 WORKERS ?= 4
+WAITING ?= 1000000
+ROUNDS ?= 3
+DISK ?= .bench
 TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak clean
+.PHONY: help deps model build demo demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,6 +97,13 @@ check-install: build-install ## The installed client in a Debian 12 without Swif
 uninstall: ## Removes what `make install` put there; settings, queue and logs stay unless PURGE=1
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PURGE="$(PURGE)" scripts/uninstall.sh
 
+bench: bench-queue ## Every bench
+
+bench-queue: deps ## Calls of the queue per second, and their cost with 10 to 1,000,000 jobs waiting; DISK=folder, WAITING=, ROUNDS=
+	@swift build $(SWIFT_FLAGS) --product bench-queue
+	@mkdir -p "$(DISK)"
+	@.build/release/bench-queue "$(DISK)" --waiting $(WAITING) --rounds $(ROUNDS)
+
 load: deps ## 10,000 bundles waiting for 4 light workers: jobs/s, waits, memory; BUNDLES=, WORKERS=, STORE=s3 (moto)
 	@swift build $(SWIFT_FLAGS) --product load && swift build $(SWIFT_FLAGS) --product ephemeral
 	@scripts/load.sh backlog "$(STORE)" --bundles $(BUNDLES) --workers $(WORKERS)
@@ -109,4 +119,4 @@ soak: deps ## The daemon for SECONDS=600 under jobs, faults and cancels: is its 
 	@scripts/load.sh soak "$(STORE)" --seconds $(SECONDS) --workers $(WORKERS)
 
 clean: ## Build products and demo state; the cache of downloads stays
-	@rm -rf .build .build-install .build-static .build-fuzz .demo .load
+	@rm -rf .build .build-install .build-static .build-fuzz .demo .load .bench

@@ -43,6 +43,7 @@ let package = Package(
     .executable(name: "enclave-worker", targets: ["EnclaveWorker"]),
     .executable(name: "devcloud", targets: ["DevCloud"]),
     .executable(name: "load", targets: ["Load"]),
+    .executable(name: "bench-queue", targets: ["BenchQueue"]),
   ],
   dependencies: [
     // Exact: what the worker links. infra/enclave/image.lock has the versions of what these bring with them.
@@ -106,6 +107,7 @@ let package = Package(
     .executableTarget(
       name: "Load", dependencies: ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", arguments] + crypto,
       path: "Tests/Load"),
+    .executableTarget(name: "BenchQueue", dependencies: ["Queue", "Wire"], path: "Tests/Benchmarks/Queue"),
     .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
     .testTarget(name: "SealedCryptoTests", dependencies: ["SealedCrypto", "Wire", "TestSupport", asn1] + crypto),
     .testTarget(
@@ -174,7 +176,7 @@ if let runtime = Context.environment["FUZZER_RUNTIME"] {
   ]
   for target in package.targets where probed.contains(target.name) { target.swiftSettings = probes }
   package.products = []
-  package.targets.removeAll { ["JobRunner", "DevCloud", "Load"].contains($0.name) }
+  package.targets.removeAll { ["JobRunner", "DevCloud", "Load", "BenchQueue"].contains($0.name) }
   package.targets += [
     .target(name: "CFuzzer", path: "Tests/Fuzzers/CFuzzer"),
     .executableTarget(

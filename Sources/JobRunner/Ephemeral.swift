@@ -14,8 +14,8 @@ struct Ephemeral: ParsableCommand {
         ephemeral submit reports/ --wait
         ephemeral results get JOB
 
-      Settings: flags, then EPHEMERAL_STORE, EPHEMERAL_PROFILE, EPHEMERAL_MODEL, then ./ephemeral.yaml, then the home's
-      config.yaml ($EPHEMERAL_HOME, by default ~/.config/ephemeral).
+      Settings: flags, then EPHEMERAL_STORE, EPHEMERAL_PROFILE, EPHEMERAL_MODEL, EPHEMERAL_TENANT, then
+      ./ephemeral.yaml, then the home's config.yaml ($EPHEMERAL_HOME, by default ~/.config/ephemeral).
 
       Exit codes: 0 done, 1 other failure, 3 done in part, 4 the job failed, 5 try again, 6 waited long enough,
       10 not found, 20 attestation or policy says no, 21 a receipt or a sealed file is not right, 64 wrong usage.

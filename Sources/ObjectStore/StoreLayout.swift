@@ -14,6 +14,8 @@ package enum StoreLayout {
   package static let epochs = "epochs/"
 
   /// A sealed bundle; its name is the digest of its bytes.
+  ///
+  /// - Parameter queue: the folder: a queue, or a queue and a tenant (`default/team-a`).
   package static func bundle(_ job: JobName, queue: String) -> String { "inbox/\(queue)/\(job.hex).age" }
   /// A cancel statement, by the digest of its COSE bytes.
   package static func cancel(_ statement: ContentDigest) -> String { "inbox/cancel/\(statement.hex).cose" }

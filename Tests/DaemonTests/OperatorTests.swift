@@ -71,8 +71,9 @@ struct OperatorTests {
     #expect(row["outcome"] is NSNull && (row["enqueued_ms"] as? Int ?? 0) > 1_700_000_000_000)
     #expect(
       Set(row.keys) == [
-        "job", "queue", "state", "attempt", "strikes", "priority", "run", "outcome", "last_fault", "bundle_bytes",
-        "enqueued_ms", "next_attempt_ms", "cancel_requested_ms", "finished_ms",
+        "job", "queue", "tenant", "state", "attempt", "strikes", "priority", "run", "outcome", "last_fault",
+        "bundle_bytes",
+        "enqueued_ms", "next_attempt_ms", "cancel_requested_ms", "finished_ms", "heartbeat_ms", "inbox_cleared_ms",
       ])
     let lines = OperatorAnswer.lines(reply)
     #expect(lines.count == 2 && lines[0].contains("LAST FAULT") && lines[1].contains("\(job.hex)  default  ready  0"))

@@ -3,7 +3,7 @@ import ObjectStore
 import Synchronization
 import Wire
 
-/// A directory store whose writes and listings fail or hang when a test says so.
+/// A directory store whose writes, removals and listings fail or hang when a test says so.
 final class ScriptedStore: ObjectStore {
   /// What happens to a call.
   enum Fate: Sendable {
@@ -49,7 +49,10 @@ final class ScriptedStore: ObjectStore {
   func read(_ key: ObjectKey, range: Range<UInt64>?) throws -> any ObjectReader { try inner.read(key, range: range) }
   func getSmall(_ key: ObjectKey, limit: Int) throws -> [UInt8] { try inner.getSmall(key, limit: limit) }
   func openWriter(_ key: ObjectKey) throws -> any ObjectWriter { try inner.openWriter(key) }
-  func delete(_ key: ObjectKey) throws { try inner.delete(key) }
+  func delete(_ key: ObjectKey) throws {
+    try strike(key.text)
+    try inner.delete(key)
+  }
 
   func put(_ key: ObjectKey, _ bytes: [UInt8], _ condition: WriteCondition) throws -> PutOutcome {
     try strike(key.text)

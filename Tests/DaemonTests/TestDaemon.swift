@@ -58,9 +58,14 @@ final class TestDaemon: Sendable {
       log: log.logger)
   }
 
+  func janitor(_ policy: RetentionPolicy = RetentionPolicy()) -> JanitorLoop {
+    JanitorLoop(
+      queue: queue, store: store, policy: policy, clock: SystemClock(), states: states, log: log.logger)
+  }
+
   func desk(files: [ScheduleSource] = []) throws -> OperatorDesk {
     try OperatorDesk(
-      queue: queue, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(),
+      queue: queue, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(), janitor: janitor(),
       schedules: ScheduleBook(files: files, store: queue), onSchedules: {}, clock: SystemClock(), states: states,
       epochs: EpochDesk(supervisor: supervisor()), database: DatabaseDesk(queue: queue), about: "test")
   }

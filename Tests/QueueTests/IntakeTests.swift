@@ -5,15 +5,21 @@ import Wire
 
 @Suite("Intake")
 struct IntakeTests {
-  @Test("Only the two exact forms of a key mean anything")
+  @Test("Only the exact forms of a key mean anything")
   func keys() throws {
     let name = try jobName(0xab)
     let bundle = InboxKey.bundle(try queueName("night-1"), name)
     #expect(InboxKey("inbox/night-1/\(name.hex).age") == bundle)
+    let folder = InboxKey.bundle(try queueName("night-1"), tenant: TenantName("team-a"), name)
+    #expect(InboxKey("inbox/night-1/team-a/\(name.hex).age") == folder)
+    for key in [bundle, folder] { #expect(InboxKey(try #require(key.key)) == key) }
     #expect(bundle.key == "inbox/night-1/\(name.hex).age")
     #expect(InboxKey("inbox/cancel/\(name.hex).cose") == .cancel(name))
     let unknown = [
-      "", "inbox", "inbox/", "inbox//\(name.hex).age", "inbox/a/b/\(name.hex).age", "inbox/a/\(name.hex)",
+      "", "inbox", "inbox/", "inbox//\(name.hex).age", "inbox/a/B/\(name.hex).age", "inbox/a/\(name.hex)",
+      "inbox/a/b/c/\(name.hex).age", "inbox/a//\(name.hex).age", "inbox/a/cancel/\(name.hex).age",
+      "inbox/cancel/a/\(name.hex).cose",
+      "inbox/a/\(String(repeating: "t", count: 64))/\(name.hex).age",
       "inbox/a/\(name.hex.uppercased()).age", "inbox/a/\(name.hex.dropLast()).age", "inbox/A/\(name.hex).age",
       "inbox/../\(name.hex).age", "inbox/cancel/\(name.hex).age", "inbox/a/\(name.hex).cose", "jobs/a/\(name.hex).age",
       "inbox/-a/\(name.hex).age", "/inbox/a/\(name.hex).age", String(repeating: "a", count: 10_000),
@@ -72,6 +78,27 @@ struct IntakeTests {
     try inbox.add(8, queue: "night")
     let second = try driver.pass(at: .start)
     #expect(second.newJobs == [try jobName(8)] && second.bundles == 5)
+  }
+
+  @Test("Tenants are the folders of a queue, and made-up folders do not become queues without end")
+  func folders() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let inbox = Inbox()
+    try inbox.add(1, queue: "default/team-a")
+    try inbox.add(2, queue: "zz-night/team-a")
+    let madeUp = UInt64(QueueLimits.unnamedQueues) + 20
+    for number in 0..<madeUp { try inbox.add(100 + number, queue: "a-\(number)") }
+    let routes = InboxRoutes([try queueName("zz-night"): InboxRoute(isHeld: true)])
+    var driver = IntakeDriver(routes: routes, store: fixture.store, inbox: inbox)
+    for _ in 0..<2 {
+      let summary = try driver.pass(at: .start)
+      #expect(summary.ignored == 20 && summary.bundles == Int(madeUp) - 20 + 2)
+    }
+    let job = try #require(try fixture.store.inspect(jobName(1))?.job)
+    #expect(job.tenant == "team-a" && job.inboxFolder == "default/team-a")
+    #expect(try fixture.store.inspect(jobName(2))?.job.state == .held)
+    #expect(try fixture.store.stats().count == QueueLimits.unnamedQueues + 2)
   }
 
   @Test("Cancels are applied once, invalid ones are not read again, unreadable ones are")

@@ -37,6 +37,9 @@ final class StoreFixture {
 
   var path: String { folder.appending(path: "queue.db").path }
 
+  /// Removes the database, or with a suffix its log.
+  func removeFile(_ suffix: String) throws { try FileManager.default.removeItem(atPath: path + suffix) }
+
   /// What a killed process leaves: the files as they are at this moment, opened by a successor.
   func crashAndReopen(seed: UInt64 = 2) throws {
     let copy = folder.appending(path: "after-\(UUID().uuidString)")

@@ -184,8 +184,9 @@ struct UpkeepTests {
       ),
       (
         "skipped run",
-        "INSERT INTO runs VALUES (1, 's', 1, 'clock', 1, 'overlap'); UPDATE jobs SET run = 1 WHERE id = 1"
+        "INSERT INTO runs VALUES (1, 's', 1, 'clock', 1, 'overlap', 0); UPDATE jobs SET run = 1 WHERE id = 1"
       ),
+      ("counter", "UPDATE job_counts SET jobs = jobs + 1 WHERE state = 'dead'"),
       ("schema", "DROP INDEX jobs_retry"),
       ("reference", "PRAGMA foreign_keys = OFF; UPDATE jobs SET lane = 77 WHERE id = 1"),
     ])
@@ -212,7 +213,7 @@ struct UpkeepTests {
     try fixture.store.close()
     let handle = try #require(FileHandle(forUpdatingAtPath: fixture.path))
     let size = try handle.seekToEnd()
-    for page in stride(from: UInt64(20 * 4096), to: size, by: 8 * 4096) {
+    for page in stride(from: UInt64(120 * 4096), to: size, by: 8 * 4096) {
       try handle.seek(toOffset: page + 100)
       try handle.write(contentsOf: Data(repeating: 0xA5, count: 600))
     }

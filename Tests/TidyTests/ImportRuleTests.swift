@@ -26,6 +26,8 @@ import Testing
     ],
     // A measuring program under Tests: the daemon's other side, so it may use no part of the daemon itself.
     "Load": ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", "ArgumentParser", "Crypto", "CryptoExtras"],
+    // Measures the queue alone.
+    "BenchQueue": ["Queue", "Wire"],
     "DevCloud": [
       "Wire", "SealedCrypto", "Attestation", "CPlatform", "COpenSSL", "ArgumentParser", "Logging", "X509",
       "SwiftASN1", "Hummingbird", "HummingbirdTLS", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix", "NIOHTTP1",

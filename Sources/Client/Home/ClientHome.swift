@@ -55,8 +55,11 @@ package struct ClientSettings: Sendable, Equatable {
   package var profile: String?
   /// Name or manifest digest of a model.
   package var model: String?
+  /// Whose folder of the inbox bundles go to, where a host's users each have one; nil for none.
+  package var tenant: String?
 
-  package init(store: String? = nil, profile: String? = nil, model: String? = nil) {
+  package init(store: String? = nil, profile: String? = nil, model: String? = nil, tenant: String? = nil) {
+    self.tenant = tenant
     self.store = store
     self.profile = profile
     self.model = model
@@ -71,7 +74,7 @@ package struct ClientSettings: Sendable, Equatable {
     var fields = try YAMLFields(parsing: bytes, file: file)
     self.init(
       store: try fields.optionalText("store"), profile: try fields.optionalText("profile"),
-      model: try fields.optionalText("model"))
+      model: try fields.optionalText("model"), tenant: try fields.optionalText("tenant"))
     try fields.finish()
   }
 
@@ -96,7 +99,9 @@ package struct ClientSettings: Sendable, Equatable {
 
   /// What `other` says where this says nothing.
   package func orElse(_ other: ClientSettings) -> ClientSettings {
-    ClientSettings(store: store ?? other.store, profile: profile ?? other.profile, model: model ?? other.model)
+    ClientSettings(
+      store: store ?? other.store, profile: profile ?? other.profile, model: model ?? other.model,
+      tenant: tenant ?? other.tenant)
   }
 
   /// Flag, then environment, then the project's `ephemeral.yaml`, then the user's `config.yaml`.
@@ -113,7 +118,7 @@ package struct ClientSettings: Sendable, Equatable {
   ) throws -> [(place: SettingPlace, settings: ClientSettings)] {
     let variables = ClientSettings(
       store: environment["EPHEMERAL_STORE"], profile: environment["EPHEMERAL_PROFILE"],
-      model: environment["EPHEMERAL_MODEL"])
+      model: environment["EPHEMERAL_MODEL"], tenant: environment["EPHEMERAL_TENANT"])
     let project = "\(projectDirectory)/ephemeral.yaml"
     return [
       (.flag, flags), (.environment, variables), (.file(project), try ClientSettings(projectFile: project)),
@@ -124,7 +129,7 @@ package struct ClientSettings: Sendable, Equatable {
   /// Writes the user's file.
   package func write(to path: String) throws {
     var text = "# Written by `ephemeral setup`. Flags and EPHEMERAL_… variables come before this file.\n"
-    for (name, value) in [("store", store), ("profile", profile), ("model", model)] {
+    for (name, value) in [("store", store), ("profile", profile), ("model", model), ("tenant", tenant)] {
       if let value { text += "\(name): \(YAMLText.quoted(value))\n" }
     }
     try PrivateFiles.write(Array(text.utf8), to: path)

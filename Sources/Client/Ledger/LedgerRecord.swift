@@ -15,7 +15,8 @@ package struct LedgerRecord: Sendable, Equatable {
   package var policyVersion: UInt64
   /// The store that it goes to.
   package var store: String
-  /// `default`, or a schedule's name: the part of `inbox/` that it goes to.
+  /// `default`, or a schedule's name, and behind a slash the tenant where there is one: the part of `inbox/` that it goes
+  /// to.
   package var queue: String
   package var stream: StreamPosition
   package var createdMs: UInt64

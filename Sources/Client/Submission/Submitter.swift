@@ -13,6 +13,8 @@ package struct SubmissionRequest: Sendable {
   package var precision = "fp32"
   /// `default`, or a schedule's name: the job waits for its run.
   package var queue = "default"
+  /// The folder of the queue's inbox that it goes to, where the host gives each of its users one.
+  package var tenant: String?
   /// Whose numbers the job takes; nil for the queue's name.
   package var stream: String?
   /// How long a worker may begin it.
@@ -28,6 +30,9 @@ package struct SubmissionRequest: Sendable {
   package var recipients: [HybridRecipient] = []
 
   package init() {}
+
+  /// The folder under `inbox/`.
+  var folder: String { tenant.map { "\(queue)/\($0)" } ?? queue }
 }
 
 /// Everything that stands before a byte is sealed: verified policy, submitter, model, sealing key, surveyed input.
@@ -158,7 +163,7 @@ package struct Submitter {
       try PrivateFiles.write(manifest.bytes, to: "\(directory)/manifest.cose")
       return LedgerRecord(
         job: sealed.job, manifest: manifest.digest, bundleBytes: sealed.bytes, profile: profile.name,
-        policyVersion: claims.policyVersion, store: store.location, queue: request.queue, stream: position,
+        policyVersion: claims.policyVersion, store: store.location, queue: request.folder, stream: position,
         createdMs: nowMs, notAfterMs: claims.notAfterMs,
         epoch: prepared.announcement.claims.epoch, model: prepared.model.digest, operation: request.operation,
         inputFormat: prepared.survey.format, inputSHA256: prepared.survey.sha256, inputItems: prepared.survey.items,

@@ -71,7 +71,7 @@ struct ConfigCommand: ParsableCommand {
         client.home != nil
         ? .flag("--home") : environment["EPHEMERAL_HOME"] != nil ? .environment("EPHEMERAL_HOME") : .fallback
       let settings: [(String, KeyPath<ClientSettings, String?>)] = [
-        ("store", \.store), ("profile", \.profile), ("model", \.model),
+        ("store", \.store), ("profile", \.profile), ("model", \.model), ("tenant", \.tenant),
       ]
       return [ConfigurationRow(key: "home", value: home.path, origin: homeOrigin)]
         + settings.map { name, path in

@@ -36,6 +36,10 @@ struct SubmitCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Leave the job for a schedule's next run.", valueName: "name"))
   var schedule: String?
   @Option(
+    help: ArgumentHelp(
+      "Your folder of the host's inbox, where each of its users has one (default: none).", valueName: "name"))
+  var tenant: String?
+  @Option(
     help: ArgumentHelp("Whose numbers the job takes (default: the schedule's name, or `default`).", valueName: "name"))
   var stream: String?
   @Flag(help: "Check everything, seal and upload nothing.")
@@ -92,7 +96,7 @@ struct SubmitCommand: ParsableCommand {
       return try finish(entry, context, profile, store, leftOut: 0)
     }
 
-    let request = try request(context.settings.model)
+    let request = try request(context.settings)
     let prepared = try submitter.prepare(
       try InputArgument.open(input, context.home), request, nowMs: Timestamps.nowMs(),
       progress: { screen.progress("reading: \(Shown.number($0))") },
@@ -115,10 +119,11 @@ struct SubmitCommand: ParsableCommand {
     try finish(entry, context, profile, store, leftOut: prepared.survey.problemCount)
   }
 
-  private func request(_ model: String?) throws -> SubmissionRequest {
+  private func request(_ settings: ClientSettings) throws -> SubmissionRequest {
     var request = SubmissionRequest()
-    request.model = model
+    request.model = settings.model
     request.queue = schedule ?? "default"
+    request.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
     request.stream = stream
     request.validForMs = UInt64(validFor) * 3_600_000
     request.skipInvalid = skipInvalid
@@ -165,6 +170,14 @@ struct SubmitCommand: ParsableCommand {
 enum QueueFolder {
   /// What the daemon takes as a queue's name; a job in another folder would never be looked at.
   static func isLegal(_ name: String) -> Bool { QueueName(name) != nil }
+
+  /// A tenant's folder, checked for the same reason.
+  static func tenant(_ name: String?) throws -> String? {
+    guard let name, TenantName(name) == nil else { return name }
+    throw ClientError(
+      .usage, "\(name) is no tenant's name",
+      remedy: "give 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit, as the host's operator told you")
+  }
 }
 
 /// What INPUT names.

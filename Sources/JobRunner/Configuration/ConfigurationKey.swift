@@ -8,6 +8,8 @@ struct ConfigurationKey: Sendable {
     case seconds(ClosedRange<Double>)
     /// A whole number.
     case count(ClosedRange<Int64>)
+    /// A number of hours or days, as the key's name says, or `never`.
+    case age
     /// `true` or `false`.
     case flag
     /// One of these words.
@@ -59,6 +61,10 @@ struct ConfigurationKey: Sendable {
     case .count(let range):
       guard let value = Int64(text), range.contains(value) else {
         return "takes a whole number from \(range.lowerBound) to \(range.upperBound)"
+      }
+    case .age:
+      guard text == "never" || Double(text).map((0...100_000).contains) == true else {
+        return "takes 0 to 100000, or never"
       }
     case .flag: return text == "true" || text == "false" ? nil : "takes true or false"
     case .word(let words): return words.contains(text) ? nil : "takes one of: \(words.joined(separator: ", "))"

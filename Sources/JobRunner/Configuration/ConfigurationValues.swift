@@ -120,6 +120,11 @@ extension ConfigurationValues {
   /// A number of seconds; in its range, which was checked when it was read.
   func number(_ key: ConfigurationKey) -> Double { text(key).flatMap(Double.init) ?? 0 }
 
+  /// A number of hours or days, each of so many seconds, checked likewise; nil for `never`.
+  func age(_ key: ConfigurationKey, ofSeconds unit: Double) -> Duration? {
+    text(key).flatMap(Double.init).map { .seconds($0 * unit) }
+  }
+
   /// A whole number, checked likewise; nil where it is not set.
   func count(_ key: ConfigurationKey) -> Int64? { text(key).flatMap { Int64($0) } }
 

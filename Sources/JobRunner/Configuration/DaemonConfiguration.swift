@@ -33,6 +33,8 @@ struct DaemonConfiguration: Sendable {
   let drainSeconds: Double
   let logFormat: LogFormat
   let logLevel: Logger.Level
+  /// How long what has ended is kept: docs/operations/queue.md.
+  let retention: RetentionPolicy
 
   /// Reads the values of every key.
   ///
@@ -67,6 +69,11 @@ struct DaemonConfiguration: Sendable {
     drainSeconds = values.number(.drainSeconds)
     logFormat = values.text(.logFormat).flatMap(LogFormat.init) ?? .text
     logLevel = values.text(.logLevel).flatMap { Logger.Level(rawValue: $0) } ?? .info
+    retention = RetentionPolicy(
+      inboxGrace: values.age(.inboxGraceHours, ofSeconds: 3_600),
+      finished: values.age(.keepFinishedDays, ofSeconds: 86_400),
+      cancelled: values.age(.keepCancelledDays, ofSeconds: 86_400),
+      dead: values.age(.keepDeadDays, ofSeconds: 86_400), records: values.age(.keepRecordsDays, ofSeconds: 86_400))
   }
 
   private static func socket(_ name: String, in folder: String) throws -> Endpoint {
@@ -91,6 +98,7 @@ extension DaemonConfiguration {
   static let keys: [ConfigurationKey] = [
     .store, .state, .socket, .workers, .workerSilenceSeconds, .relayTarget, .relayListen, .relayAddress, .policyKey,
     .schedules, .awsProfile, .pollSeconds, .drainSeconds, .logFormat, .logLevel, .eventQueue,
+    .inboxGraceHours, .keepFinishedDays, .keepCancelledDays, .keepDeadDays, .keepRecordsDays,
   ]
 }
 
@@ -139,4 +147,18 @@ extension ConfigurationKey {
   static let eventQueue = Self(
     "event_queue", flag: "--event-queue",
     "URL of an SQS queue with the bucket's events, which only shortens the wait between looks (stores.md).")
+  static let inboxGraceHours = Self(
+    "inbox_grace_hours", kind: .age, default: "24",
+    "Hours after a job's end until its bundle leaves the inbox, or never.")
+  static let keepFinishedDays = Self(
+    "keep_finished_days", kind: .age, default: "90", "Days until a finished job leaves the queue, or never.")
+  static let keepCancelledDays = Self(
+    "keep_cancelled_days", kind: .age, default: "90",
+    "The same for a cancelled job, and for cancel statements.")
+  static let keepDeadDays = Self(
+    "keep_dead_days", kind: .age, default: "180",
+    "The same for a dead job and its bundle; until then it can be retried.")
+  static let keepRecordsDays = Self(
+    "keep_records_days", kind: .age, default: "400",
+    "Days until the names of jobs that left, and runs of schedules, are forgotten, or never.")
 }

@@ -140,7 +140,7 @@ final class AttemptIO: ExecutorIO {
   private func open(_ stream: JobStream, lease: Lease) throws -> (any ObjectReader)? {
     let text =
       switch stream {
-      case .bundle: StoreLayout.bundle(lease.job, queue: lease.queue.rawValue)
+      case .bundle: StoreLayout.bundle(lease.job, queue: lease.inboxFolder)
       case .model(let digest, let name): StoreLayout.model(digest, name)
       }
     // A name that can be no key is the worker's word for a model file: there is no such object.

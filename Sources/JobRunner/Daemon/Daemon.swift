@@ -14,6 +14,7 @@ final class Daemon: Sendable {
   private let store: any ObjectStore
   private let intake: IntakeLoop
   private let executor: ExecutorLoop
+  private let janitor: JanitorLoop
   private let relay: KMSRelay
   private let desk: OperatorDesk
   private let clock = SystemClock()
@@ -71,8 +72,11 @@ final class Daemon: Sendable {
     let queueOfEvents = try settings.eventQueue.map { try EventQueue(url: $0, credentials: credentials) }
     events = queueOfEvents.map { [intake] queue in EventWatch(queue, log: log) { intake.hint() } }
     uploadSweep = UploadSweep(store, log: log)
+    janitor = JanitorLoop(
+      queue: queue, store: store, policy: settings.retention, clock: clock, states: states, log: log)
     desk = OperatorDesk(
-      queue: queue, inbox: inbox, executor: executor, schedules: schedules, onSchedules: { [intake] in intake.wake() },
+      queue: queue, inbox: inbox, executor: executor, janitor: janitor, schedules: schedules,
+      onSchedules: { [intake] in intake.wake() },
       clock: clock, states: states, epochs: EpochDesk(supervisor: supervisor),
       database: DatabaseDesk(queue: queue),
       about: "daemon \(Version.full), store \(store.location), worker \(worker.endpoint)")
@@ -92,6 +96,7 @@ final class Daemon: Sendable {
     server.start()
     intake.start()
     executor.start()
+    janitor.start()
     credentialKeeper.start()
     watch.start()
     events?.start()
@@ -108,6 +113,7 @@ final class Daemon: Sendable {
     watch.stop(within: 2)
     events?.stop(within: 2)
     uploadSweep?.stop(within: 1)
+    janitor.stop(within: 5)
     intake.stop(within: 10)
     executor.stop(within: 20)
     states.stop(within: 5)

@@ -51,6 +51,12 @@ final class ExecutorLoop: @unchecked Sendable {
   /// No more claims; the attempt under way goes on. (Draining, before an upgrade.)
   func drain() { isDraining.store(true, ordering: .relaxed) }
 
+  /// Claims again.
+  func undrain() {
+    isDraining.store(false, ordering: .relaxed)
+    wake()
+  }
+
   /// Gives the attempt under way back to the queue and waits until the loop has ended.
   func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 

@@ -4,9 +4,10 @@ import Wire
 
 /// What the daemon answers to its operators.
 struct OperatorDesk: Sendable {
-  let queue: any QueueStore
+  let queue: any RetentionStore
   let inbox: StoreInbox
   let executor: ExecutorLoop
+  let janitor: JanitorLoop
   let schedules: ScheduleBook
   /// Called when a schedule came, went, or goes on.
   let onSchedules: @Sendable () -> Void
@@ -26,12 +27,17 @@ struct OperatorDesk: Sendable {
       case .stats: return try stats()
       case .list: return try list(request)
       case .inspect: return try withJob(request, inspect)
+      case .retry where request.all == true: return try retryAllDead(request, at: now)
       case .retry: return try withJob(request) { try retry($0, at: now) }
       case .cancel: return try withJob(request) { try cancel($0, at: now) }
       case .pause, .resume: return try pause(request, at: now)
       case .drain:
         executor.drain()
         return .done("no job will be claimed any more; what is under way goes on", ["draining": .bool(true)])
+      case .undrain:
+        executor.undrain()
+        return .done("jobs are claimed again", ["draining": .bool(false)])
+      case .prune: return try prune(request)
       case .scheduleList, .scheduleShow, .scheduleNext, .scheduleRun, .scheduleAdd, .schedulePause, .scheduleResume,
         .scheduleRemove:
         return try answerOnSchedules(request, at: now)
@@ -48,6 +54,7 @@ struct OperatorDesk: Sendable {
       switch error {
       case .unknownJob(let job): return noSuchJob(job.hex)
       case .illegalMove: return .refused("\(error)", remedy: "`ephemeral queue inspect` shows where it stands")
+      case .bundleCleared: return .refused("\(error)", remedy: "its submitter must submit again")
       default: throw error
       }
     }
@@ -78,7 +85,7 @@ extension OperatorDesk {
     .missing("the queue has no job \(name)", remedy: "`ephemeral queue list` shows its jobs")
   }
 
-  private func withQueue(_ text: String, _ body: (QueueName) throws -> OperatorReply) throws -> OperatorReply {
+  func withQueue(_ text: String, _ body: (QueueName) throws -> OperatorReply) throws -> OperatorReply {
     var known = Set(try queue.stats().map(\.queue) + schedules.inForce.map(\.queue))
     // Where clients put what names no schedule; it is there before the first job is.
     if let fallback = QueueName("default") { known.insert(fallback) }
@@ -123,7 +130,7 @@ extension OperatorDesk {
     let rows = try queue.stats().map { stats in
       var row: OperatorRow = [
         "queue": .text(stats.queue.rawValue), "paused": .bool(stats.isPaused),
-        "oldest_ready_ms": .time(stats.oldestReadyAt),
+        "oldest_ready_ms": .time(stats.oldestReadyAt), "oldest_heartbeat_ms": .time(stats.oldestHeartbeatAt),
       ]
       for state in states { row[state.rawValue] = .number(stats.counts[state] ?? 0) }
       return row
@@ -171,12 +178,14 @@ extension OperatorDesk {
 
   static func row(_ job: Job) -> OperatorRow {
     [
-      "job": .text(job.name.hex), "queue": .text(job.queue.rawValue), "state": .text(job.state.rawValue),
+      "job": .text(job.name.hex), "queue": .text(job.queue.rawValue), "tenant": .optional(job.tenant),
+      "state": .text(job.state.rawValue),
       "attempt": .number(job.attempt), "strikes": .number(job.strikes), "priority": .number(job.priority),
       "run": job.run.map { .number($0.rawValue) } ?? .null, "outcome": .optional(job.commit?.outcome.rawValue),
       "last_fault": .optional(job.lastFault?.rawValue), "bundle_bytes": .number(job.bundleBytes),
       "enqueued_ms": .time(job.enqueuedAt), "next_attempt_ms": .time(job.nextAttemptAt),
       "cancel_requested_ms": .time(job.cancelRequestedAt), "finished_ms": .time(job.finishedAt),
+      "heartbeat_ms": .time(job.heartbeatAt), "inbox_cleared_ms": .time(job.inboxClearedAt),
     ]
   }
 }

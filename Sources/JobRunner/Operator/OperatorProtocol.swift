@@ -9,7 +9,7 @@ import Wire
 struct OperatorRequest: Codable, Sendable {
   /// Which request it is.
   enum Verb: String, Codable, Sendable {
-    case ping, stats, list, inspect, retry, cancel, pause, resume, drain
+    case ping, stats, list, inspect, retry, cancel, pause, resume, drain, undrain, prune
     case scheduleList = "schedule-list"
     case scheduleNext = "schedule-next"
     case scheduleRun = "schedule-run"
@@ -49,6 +49,10 @@ struct OperatorRequest: Codable, Sendable {
   var force: Bool?
   /// A run's number, for `schedule-show`.
   var run: Int64?
+  /// For `retry`: every dead job, of `queue` if that is named.
+  var all: Bool?
+  /// For `prune`: jobs of `state` that ended so long ago.
+  var olderThanDays: Int?
   /// For retiring: the sealed seed too.
   var deleteSeed: Bool?
   /// An absolute path on the daemon's machine: where a backup goes.

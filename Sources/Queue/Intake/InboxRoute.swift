@@ -3,7 +3,6 @@ import Wire
 /// How bundles of one inbox folder are queued.
 package struct InboxRoute: Hashable, Sendable {
   package let priority: Int64
-  package let tenant: String?
   /// Whether they wait for a run of a schedule.
   package let isHeld: Bool
   /// A larger bundle is left alone.
@@ -13,11 +12,9 @@ package struct InboxRoute: Hashable, Sendable {
   package static let largestBundleBytes = Int64(clamping: Limits.inputBytes / 8 * 9)
 
   package init(
-    priority: Int64 = 0, tenant: String? = nil, isHeld: Bool = false,
-    bundleBytesLimit: Int64 = InboxRoute.largestBundleBytes
+    priority: Int64 = 0, isHeld: Bool = false, bundleBytesLimit: Int64 = InboxRoute.largestBundleBytes
   ) {
     self.priority = priority
-    self.tenant = tenant
     self.isHeld = isHeld
     self.bundleBytesLimit = bundleBytesLimit
   }
@@ -44,4 +41,7 @@ package struct InboxRoutes: Sendable {
   }
 
   package subscript(queue: QueueName) -> InboxRoute? { routes[queue] ?? fallback }
+
+  /// Whether the host knows the folder by name. Anybody who may upload can make up others.
+  func isNamed(_ queue: QueueName) -> Bool { routes[queue] != nil || queue.rawValue == "default" }
 }

@@ -85,6 +85,9 @@ package struct IntakeMachine: Sendable {
   private var next: String?
   /// Statements that were refused before are not read again in this daemon's life; bounded.
   private var refused: Set<ContentDigest> = []
+  /// Folders that no route names and that were taken for queues, in this daemon's life; bounded, since a claim looks at
+  /// every queue that has work.
+  private var unnamed: Set<QueueName> = []
   package private(set) var summary = IntakeSummary()
 
   /// The most refused statements that are remembered.
@@ -124,14 +127,15 @@ package struct IntakeMachine: Sendable {
     cancels = []
     for object in objects {
       switch InboxKey(object.key) {
-      case .bundle(let queue, let name):
-        guard let route = routes[queue], object.bytes > 0, object.bytes <= route.bundleBytesLimit else {
+      case .bundle(let queue, let tenant, let name):
+        guard let route = routes[queue], isServed(queue), object.bytes > 0, object.bytes <= route.bundleBytesLimit
+        else {
           ignore(object)
           continue
         }
         jobs.append(
           NewJob(
-            name, queue: queue, tenant: route.tenant, priority: route.priority, bundleBytes: object.bytes,
+            name, queue: queue, tenant: tenant?.rawValue, priority: route.priority, bundleBytes: object.bytes,
             isHeld: route.isHeld))
       case .cancel(let digest):
         if !refused.contains(digest) { cancels.append(digest) }
@@ -140,6 +144,13 @@ package struct IntakeMachine: Sendable {
     }
     summary.bundles += jobs.count
     return .enqueue(jobs)
+  }
+
+  private mutating func isServed(_ queue: QueueName) -> Bool {
+    if routes.isNamed(queue) || unnamed.contains(queue) { return true }
+    guard unnamed.count < QueueLimits.unnamedQueues else { return false }
+    unnamed.insert(queue)
+    return true
   }
 
   private mutating func ignore(_ object: InboxObject) {

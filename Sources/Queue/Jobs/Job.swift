@@ -5,7 +5,8 @@ package struct NewJob: Hashable, Sendable {
   /// ContentDigest of the sealed bundle.
   package let name: JobName
   package let queue: QueueName
-  /// Whose turn it takes in the queue (tenants take turns); nil when the host tells no tenants apart.
+  /// Whose turn it takes in the queue (tenants take turns), by the folder that holds its bundle; nil for the queue's own
+  /// folder.
   package let tenant: String?
   /// Higher is claimed first.
   package let priority: Int64
@@ -50,6 +51,8 @@ package struct Job: Hashable, Sendable {
   package let nextAttemptAt: Timestamp?
   package let leaseUntil: Timestamp?
   package let deadlineAt: Timestamp?
+  /// The last sign of life of its last attempt.
+  package let heartbeatAt: Timestamp?
   /// Who runs it (the worker's endpoint, say).
   package let owner: String?
   package let cancelRequestedAt: Timestamp?
@@ -57,6 +60,11 @@ package struct Job: Hashable, Sendable {
   /// What ended it, when a commit exists.
   package let commit: JobCommit?
   package let finishedAt: Timestamp?
+  /// When its bundle was taken out of the inbox.
+  package let inboxClearedAt: Timestamp?
+
+  /// The folder under `inbox/` that its bundle came to.
+  package var inboxFolder: String { tenant.map { "\(queue)/\($0)" } ?? queue.rawValue }
 }
 
 /// One line of a job's history.

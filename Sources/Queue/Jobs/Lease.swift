@@ -25,6 +25,11 @@ package struct Lease: Hashable, Sendable {
   package let cancelRequested: Bool
   /// The job has cost too many attempts: look for a commit, and give up when there is none.
   package let isExhausted: Bool
+  /// Whose folder under the queue's holds the bundle; nil for the queue's own.
+  package var tenant: String? = nil
+
+  /// The folder under `inbox/` that holds the bundle.
+  package var inboxFolder: String { tenant.map { "\(queue)/\($0)" } ?? queue.rawValue }
 }
 
 /// What an executor asks for.

@@ -38,6 +38,16 @@ extension SQLiteQueue {
     try closeHistory(ofJob: job, attempt: fence.attempt, end, fault: fault, at: now, in: db)
   }
 
+  /// Begins an attempt's line of the history. Of a long history the middle is dropped, a line for a line: a job that
+  /// waits out an outage of weeks meets thousands of faults.
+  func openHistory(ofJob job: Int64, attempt: Int64, owner: String, at now: Timestamp, in db: Database) throws {
+    try db.cachedStatement(sql: "INSERT INTO attempts (job, number, owner, started_at) VALUES (?, ?, ?, ?)")
+      .execute(arguments: [job, attempt, owner, now.milliseconds])
+    let oldest = attempt - QueueLimits.newestAttempts
+    guard oldest > QueueLimits.oldestAttempts else { return }
+    try db.cachedStatement(sql: "DELETE FROM attempts WHERE job = ? AND number = ?").execute(arguments: [job, oldest])
+  }
+
   /// Writes how an attempt ended.
   func closeHistory(
     ofJob job: Int64, attempt: Int64, _ end: AttemptEnd, fault: Fault? = nil, at now: Timestamp, in db: Database

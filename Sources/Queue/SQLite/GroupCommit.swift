@@ -108,12 +108,12 @@ final class GroupCommit: Sendable {
       line.totals.calls += group.count
       line.totals.transactions += 1
     }
-    // The next leader first: its transaction can begin while the answers are handed out.
-    passOn()
+    // The answers first: who is back with another call before the next group is full shares its commit.
     for call in group.dropFirst() {
       call.end()
       call.woken.signal()
     }
+    passOn()
   }
 
   /// One call in a savepoint of its own.

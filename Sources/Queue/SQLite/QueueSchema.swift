@@ -9,6 +9,7 @@ enum QueueSchema {
   static let migrator: DatabaseMigrator = {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1 jobs") { db in try db.execute(sql: jobs) }
+    migrator.registerMigration("2 retention") { db in try db.execute(sql: retention) }
     migrator.registerMigration("3 schedules") { db in try db.execute(sql: schedules) }
     migrator.registerMigration("4 meta") { db in try db.execute(sql: meta) }
     return migrator

@@ -5,12 +5,12 @@ extension SQLiteQueue {
   package func enqueue(_ jobs: [NewJob], at now: Timestamp) throws -> [Bool] {
     guard !jobs.isEmpty else { return [] }
     return try write { db in
-      var lanes: [Lane: Int64] = [:]
+      var places: [Lane: Place] = [:]
       return try jobs.map { job in
         let lane = Lane(queue: job.queue, tenant: job.tenant ?? "")
-        let laneID = try lanes[lane] ?? laneID(of: lane, in: db)
-        lanes[lane] = laneID
-        return try insert(job, lane: laneID, at: now, in: db)
+        let place = try places[lane] ?? place(for: lane, in: db)
+        places[lane] = place
+        return try insert(job, at: place, at: now, in: db)
       }
     }
   }
@@ -21,26 +21,53 @@ extension SQLiteQueue {
     let tenant: String
   }
 
-  private func laneID(of lane: Lane, in db: Database) throws -> Int64 {
-    let find = "SELECT id FROM lanes WHERE queue = ? AND tenant = ?"
-    if let id = try Int64.fetchOne(db, sql: find, arguments: [lane.queue.rawValue, lane.tenant]) { return id }
+  /// Where a job of a lane is filed.
+  private struct Place {
+    let lane: Int64
+    /// Set when the tenant has no lane of its own.
+    let tenant: String?
+  }
+
+  /// A tenant's lane is made when its first job comes, until the queue has as many as it may have. What comes then
+  /// shares the queue's own lane, so that made-up tenants cannot take turns without end.
+  private func place(for lane: Lane, in db: Database) throws -> Place {
+    if let id = try self.lane(lane, in: db) { return Place(lane: id, tenant: nil) }
+    let isFull = try Bool.fetchOne(
+      db, sql: "SELECT COUNT(*) >= ? FROM lanes WHERE queue = ? AND tenant <> ''",
+      arguments: [QueueLimits.tenantsPerQueue, lane.queue.rawValue])
+    guard isFull == true, !lane.tenant.isEmpty else { return Place(lane: try makeLane(lane, in: db), tenant: nil) }
+    let shared = Lane(queue: lane.queue, tenant: "")
+    return Place(lane: try self.lane(shared, in: db) ?? makeLane(shared, in: db), tenant: lane.tenant)
+  }
+
+  private func lane(_ lane: Lane, in db: Database) throws -> Int64? {
+    let find = try db.cachedStatement(sql: "SELECT id FROM lanes WHERE queue = ? AND tenant = ?")
+    return try Int64.fetchOne(find, arguments: [lane.queue.rawValue, lane.tenant])
+  }
+
+  /// A new lane stands at the end of the line: were it first, a stream of new ones would keep the others waiting.
+  private func makeLane(_ lane: Lane, in db: Database) throws -> Int64 {
     try db.execute(
       sql: "INSERT INTO queues (name) VALUES (?) ON CONFLICT DO NOTHING", arguments: [lane.queue.rawValue])
     try db.execute(
-      sql: "INSERT INTO lanes (queue, tenant) VALUES (?, ?)", arguments: [lane.queue.rawValue, lane.tenant])
+      sql: """
+        INSERT INTO lanes (queue, tenant, last_turn)
+        VALUES (?, ?, (SELECT COALESCE(MAX(last_turn), 0) + 1 FROM lanes))
+        """, arguments: [lane.queue.rawValue, lane.tenant])
     return db.lastInsertedRowID
   }
 
-  private func insert(_ job: NewJob, lane: Int64, at now: Timestamp, in db: Database) throws -> Bool {
+  private func insert(_ job: NewJob, at place: Place, at now: Timestamp, in db: Database) throws -> Bool {
     let statement = try db.cachedStatement(
       sql: """
-        INSERT INTO jobs (name, lane, priority, bundle_bytes, state, enqueued_at, ready_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING
+        INSERT INTO jobs (name, lane, tenant, priority, bundle_bytes, state, enqueued_at, ready_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING
         """)
     try statement.execute(arguments: [
-      job.name.blob, lane, job.priority, job.bundleBytes, (job.isHeld ? JobState.held : .ready).rawValue,
-      now.milliseconds, now.milliseconds,
+      job.name.blob, place.lane, place.tenant, job.priority, job.bundleBytes,
+      (job.isHeld ? JobState.held : .ready).rawValue, now.milliseconds, now.milliseconds,
     ])
+    // None for a name that is known, and none for one whose row was pruned (a trigger sees to that).
     guard db.changesCount == 1 else { return false }
     let cancelled = try db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM cancels WHERE job = ?)")
     if try Bool.fetchOne(cancelled, arguments: [job.name.blob]) == true {

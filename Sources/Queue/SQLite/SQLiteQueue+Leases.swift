@@ -4,70 +4,86 @@ import Wire
 extension SQLiteQueue {
   package func claim(_ request: ClaimRequest, at now: Timestamp) throws -> Lease? {
     try write { db -> Lease? in
-      try wakeRetries(at: now, in: db)
       let deadline = now + request.attemptTimeout
       let leaseUntil = min(now + request.leaseDuration, deadline)
       let token = LeaseToken(rawValue: random.next())
       let statement = try db.cachedStatement(sql: SQLiteQueue.claimSQL(queueCount: request.queues?.count))
       var arguments: StatementArguments = [
-        Int64(bitPattern: token.rawValue), leaseUntil.milliseconds, deadline.milliseconds, request.owner,
+        Int64(bitPattern: token.rawValue), leaseUntil.milliseconds, deadline.milliseconds, now.milliseconds,
+        request.owner,
       ]
       arguments += StatementArguments((request.queues ?? []).map(\.rawValue))
-      guard let row = try Row.fetchOne(statement, arguments: arguments) else { return nil }
+      var claimed: Row?
+      var areMoreDue = true
+      while claimed == nil, areMoreDue {
+        areMoreDue = try wakeRetries(at: now, in: db)
+        claimed = try Row.fetchOne(statement, arguments: arguments)
+      }
+      guard let row = claimed else { return nil }
       let job: Int64 = row["id"]
       let lane: Int64 = row["lane"]
       let attempt: Int64 = row["attempt"]
-      try db.cachedStatement(sql: "INSERT INTO attempts (job, number, owner, started_at) VALUES (?, ?, ?, ?)")
-        .execute(arguments: [job, attempt, request.owner, now.milliseconds])
+      try openHistory(ofJob: job, attempt: attempt, owner: request.owner, at: now, in: db)
       let turn = try db.cachedStatement(
-        sql: "UPDATE lanes SET last_turn = (SELECT MAX(last_turn) + 1 FROM lanes) WHERE id = ? RETURNING queue")
-      let queue = QueueName(try String.fetchOne(turn, arguments: [lane]) ?? "")
-      guard let queue else { throw QueueError.corrupt("lane \(lane): no queue") }
+        sql: """
+          UPDATE lanes SET last_turn = (SELECT MAX(last_turn) + 1 FROM lanes) WHERE id = ? RETURNING queue, tenant
+          """)
+      guard let taken = try Row.fetchOne(turn, arguments: [lane]), let queue = QueueName(taken["queue"] as String)
+      else { throw QueueError.corrupt("lane \(lane): no queue") }
       return Lease(
         job: try SQLiteQueue.digest(row["name"]), queue: queue, attempt: attempt, token: token,
         bundleBytes: row["bundle_bytes"], claimedAt: now, leaseUntil: leaseUntil, deadlineAt: deadline,
         cancelRequested: (row["cancel_requested_at"] as Int64?) != nil,
-        isExhausted: row["strikes"] >= retryPolicy.strikeLimit)
+        isExhausted: row["strikes"] >= retryPolicy.strikeLimit,
+        tenant: SQLiteQueue.tenant(row["tenant"] ?? taken["tenant"]))
     }
   }
 
-  /// For each lane that may run, its best ready job by one index step; then the best of those. So a claim costs the
-  /// same with ten jobs waiting as with a million.
+  /// For each lane that has something ready and may run, its best job by one index step; then the best of those. So a
+  /// claim costs the same with ten jobs waiting as with a million, and grows with the lanes that have work.
   static func claimSQL(queueCount: Int?) -> String {
     let places = queueCount.map { Array(repeating: "?", count: $0).joined(separator: ", ") }
     return """
       UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = ?, lease_until = ?, deadline_at = ?,
-        owner = ?
+        heartbeat_at = ?, owner = ?
       WHERE id = (
-        SELECT job.id FROM lanes
+        SELECT job.id FROM job_counts
+        JOIN lanes ON lanes.id = job_counts.lane
         JOIN queues ON queues.name = lanes.queue AND queues.paused_at IS NULL
         JOIN jobs job ON job.id = (
-          SELECT id FROM jobs WHERE state = 'ready' AND lane = lanes.id ORDER BY priority DESC, ready_at, id LIMIT 1)
-        \(places.map { "WHERE lanes.queue IN (\($0))" } ?? "")
+          SELECT id FROM jobs INDEXED BY jobs_ready WHERE state = 'ready' AND lane = lanes.id ORDER BY priority DESC, ready_at, id LIMIT 1)
+        WHERE job_counts.state = 'ready' AND job_counts.jobs > 0
+          \(places.map { "AND lanes.queue IN (\($0))" } ?? "")
         ORDER BY job.priority DESC, lanes.last_turn, job.ready_at, job.id LIMIT 1)
-      RETURNING id, name, lane, attempt, bundle_bytes, strikes, cancel_requested_at
+      RETURNING id, name, lane, tenant, attempt, bundle_bytes, strikes, cancel_requested_at
       """
   }
 
-  private func wakeRetries(at now: Timestamp, in db: Database) throws {
-    try db.cachedStatement(
+  /// Moves retries that are due to ready, the longest due first: no more at once than a claim can carry, since after an
+  /// outage a whole queue may be due.
+  /// - Returns: whether others may be due.
+  private func wakeRetries(at now: Timestamp, in db: Database) throws -> Bool {
+    let statement = try db.cachedStatement(
       sql: """
         UPDATE jobs SET state = 'ready', ready_at = next_attempt_at, next_attempt_at = NULL
-        WHERE state = 'retry_wait' AND next_attempt_at <= ?
-        """
-    ).execute(arguments: [now.milliseconds])
+        WHERE id IN (
+          SELECT id FROM jobs INDEXED BY jobs_retry WHERE state = 'retry_wait' AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?)
+        """)
+    try statement.execute(arguments: [now.milliseconds, QueueLimits.retriesPerClaim])
+    return db.changesCount == QueueLimits.retriesPerClaim
   }
 
   package func heartbeat(_ lease: Lease, leaseDuration: Duration, at now: Timestamp) throws -> Heartbeat {
     try write { db in
       let statement = try db.cachedStatement(
         sql: """
-          UPDATE jobs SET lease_until = MIN(?, deadline_at)
+          UPDATE jobs SET lease_until = MIN(?, deadline_at), heartbeat_at = ?
           WHERE name = ? AND state = 'running' AND attempt = ? AND lease_token = ?
           RETURNING lease_until, cancel_requested_at
           """)
       let row = try Row.fetchOne(
-        statement, arguments: [(now + leaseDuration).milliseconds] + Fence(lease).arguments)
+        statement,
+        arguments: [(now + leaseDuration).milliseconds, now.milliseconds] + Fence(lease).arguments)
       guard let row else { throw QueueError.fenced(lease.job, attempt: lease.attempt) }
       return Heartbeat(
         leaseUntil: Timestamp(milliseconds: row["lease_until"]),
@@ -136,7 +152,7 @@ extension SQLiteQueue {
       let rows = try Row.fetchAll(
         db,
         sql: """
-          SELECT name, attempt, lease_token, deadline_at FROM jobs
+          SELECT name, attempt, lease_token, deadline_at FROM jobs INDEXED BY jobs_leased
           WHERE state = 'running' \(isStart ? "" : "AND lease_until <= ?") ORDER BY id
           """, arguments: isStart ? [] : [now.milliseconds])
       return try rows.map { row in

@@ -28,12 +28,19 @@ extension SQLiteQueue {
     try write { db in
       guard let (state, _) = try stateAndAttempt(of: job, in: db) else { throw QueueError.unknownJob(job) }
       guard state == .dead else { throw QueueError.illegalMove(job, from: state, to: .ready) }
-      try db.execute(
-        sql: """
-          UPDATE jobs SET state = 'ready', ready_at = ?, finished_at = NULL, faults = 0, strikes = 0,
-            cancel_requested_at = NULL WHERE name = ?
-          """, arguments: [now.milliseconds, job.blob])
+      try revive(job, at: now, in: db)
     }
+  }
+
+  /// - Throws: ``QueueError/bundleCleared(_:)``
+  func revive(_ job: JobName, at now: Timestamp, in db: Database) throws {
+    let statement = try db.cachedStatement(
+      sql: """
+        UPDATE jobs SET state = 'ready', ready_at = ?, finished_at = NULL, faults = 0, strikes = 0,
+          cancel_requested_at = NULL WHERE name = ? AND inbox_cleared_at IS NULL
+        """)
+    try statement.execute(arguments: [now.milliseconds, job.blob])
+    guard db.changesCount == 1 else { throw QueueError.bundleCleared(job) }
   }
 
   package func setPaused(_ isPaused: Bool, queue: QueueName, at now: Timestamp) throws {
@@ -87,29 +94,5 @@ extension SQLiteQueue {
     arguments += [max(0, filter.limit)]
     let sql = SQLiteQueue.jobSQL + " WHERE \(conditions.joined(separator: " AND ")) ORDER BY jobs.id LIMIT ?"
     return try read { db in try Row.fetchAll(db, sql: sql, arguments: arguments).map(SQLiteQueue.job) }
-  }
-
-  package func stats() throws -> [QueueStats] {
-    try read { db in
-      var counts: [String: [JobState: Int64]] = [:]
-      let countSQL =
-        "SELECT lanes.queue, state, COUNT(*) AS jobs FROM jobs JOIN lanes ON lanes.id = lane GROUP BY lanes.queue, state"
-      for row in try Row.fetchAll(db, sql: countSQL) {
-        counts[row["queue"], default: [:]][try SQLiteQueue.state(row["state"])] = row["jobs"]
-      }
-      let queues = try Row.fetchAll(
-        db,
-        sql: """
-          SELECT name, paused_at, (
-            SELECT MIN(ready_at) FROM jobs JOIN lanes ON lanes.id = lane
-            WHERE state = 'ready' AND lanes.queue = queues.name) AS oldest_ready_at
-          FROM queues ORDER BY name
-          """)
-      return try queues.map { row in
-        QueueStats(
-          queue: try SQLiteQueue.queueName(row["name"]), isPaused: (row["paused_at"] as Int64?) != nil,
-          counts: counts[row["name"]] ?? [:], oldestReadyAt: SQLiteQueue.time(row["oldest_ready_at"]))
-      }
-    }
   }
 }

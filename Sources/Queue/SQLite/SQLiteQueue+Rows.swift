@@ -5,19 +5,21 @@ import Wire
 // Rows into values. The schema admits nothing that these refuse, so a refusal means a damaged file.
 
 extension SQLiteQueue {
-  static let jobSQL = "SELECT jobs.*, lanes.queue, lanes.tenant FROM jobs JOIN lanes ON lanes.id = jobs.lane"
+  static let jobSQL = """
+    SELECT jobs.*, lanes.queue, lanes.tenant AS lane_tenant FROM jobs JOIN lanes ON lanes.id = jobs.lane
+    """
 
   static func job(_ row: Row) throws -> Job {
-    let tenant: String = row["tenant"]
-    return Job(
+    Job(
       row: row["id"], name: try digest(row["name"]), queue: try queueName(row["queue"]),
-      tenant: tenant.isEmpty ? nil : tenant, priority: row["priority"], bundleBytes: row["bundle_bytes"],
+      tenant: tenant(row["tenant"] ?? row["lane_tenant"]), priority: row["priority"], bundleBytes: row["bundle_bytes"],
       state: try state(row["state"]), run: (row["run"] as Int64?).map(RunID.init), attempt: row["attempt"],
       faults: row["faults"], strikes: row["strikes"], enqueuedAt: Timestamp(milliseconds: row["enqueued_at"]),
       nextAttemptAt: time(row["next_attempt_at"]), leaseUntil: time(row["lease_until"]),
-      deadlineAt: time(row["deadline_at"]), owner: row["owner"], cancelRequestedAt: time(row["cancel_requested_at"]),
+      deadlineAt: time(row["deadline_at"]), heartbeatAt: time(row["heartbeat_at"]), owner: row["owner"],
+      cancelRequestedAt: time(row["cancel_requested_at"]),
       lastFault: (row["last_fault"] as String?).flatMap(FaultClass.init), commit: try commit(row),
-      finishedAt: time(row["finished_at"]))
+      finishedAt: time(row["finished_at"]), inboxClearedAt: time(row["inbox_cleared_at"]))
   }
 
   static func attempt(_ row: Row) -> Attempt {
@@ -48,6 +50,9 @@ extension SQLiteQueue {
     guard let name = QueueName(text) else { throw QueueError.corrupt("a queue with an impossible name") }
     return name
   }
+
+  /// The queue's own lane has no tenant.
+  static func tenant(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
 
   static func time(_ milliseconds: Int64?) -> Timestamp? { milliseconds.map(Timestamp.init) }
 }

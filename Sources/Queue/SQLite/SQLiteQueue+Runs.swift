@@ -14,15 +14,15 @@ extension SQLiteQueue {
       let id = db.lastInsertedRowID
       try db.execute(
         sql: """
-          UPDATE jobs SET state = 'ready', ready_at = ?, run = ?
+          UPDATE jobs INDEXED BY jobs_held SET state = 'ready', ready_at = ?, run = ?
           WHERE state = 'held' AND lane IN (SELECT id FROM lanes WHERE queue = ?)
           """, arguments: [now.milliseconds, id, run.queue.rawValue])
       var members = Int64(db.changesCount)
       if run.takesOver {
         try db.execute(
           sql: """
-            UPDATE jobs SET run = :id
-            WHERE run IN (SELECT id FROM runs WHERE schedule = :schedule AND id <> :id)
+            UPDATE jobs INDEXED BY jobs_run SET run = :id
+            WHERE run IN (SELECT id FROM runs WHERE schedule = :schedule AND open_members > 0 AND id <> :id)
               AND state IN ('ready', 'retry_wait')
             """, arguments: ["id": id, "schedule": run.schedule])
         members += Int64(db.changesCount)
@@ -44,13 +44,12 @@ extension SQLiteQueue {
   package func standing(of schedule: String) throws -> ScheduleStanding {
     try read { db in
       let last = try Int64.fetchOne(
-        db, sql: "SELECT MAX(nominal_at) FROM runs WHERE schedule = ? AND cause = 'clock'", arguments: [schedule])
+        db,
+        sql: "SELECT nominal_at FROM runs WHERE schedule = ? AND cause = 'clock' ORDER BY nominal_at DESC LIMIT 1",
+        arguments: [schedule])
       let hasOpenRun = try Bool.fetchOne(
         db,
-        sql: """
-          SELECT EXISTS (SELECT 1 FROM runs JOIN jobs ON jobs.run = runs.id
-            WHERE runs.schedule = ? AND jobs.state IN ('ready', 'running', 'retry_wait'))
-          """, arguments: [schedule])
+        sql: "SELECT EXISTS (SELECT 1 FROM runs WHERE schedule = ? AND open_members > 0)", arguments: [schedule])
       return ScheduleStanding(lastNominalAt: SQLiteQueue.time(last), hasOpenRun: hasOpenRun ?? false)
     }
   }

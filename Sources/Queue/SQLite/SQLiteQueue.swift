@@ -66,6 +66,18 @@ package final class SQLiteQueue: QueueStore {
     if isClosed.withLock({ $0 }) { throw QueueError.unavailable("it was closed") }
   }
 
+  /// The engine and how it keeps its promises, for operators: version, log, flushing.
+  package func engine() throws -> String {
+    try read { db in
+      let version = try String.fetchOne(db, sql: "SELECT sqlite_version()") ?? "?"
+      let mode = try String.fetchOne(db, sql: "PRAGMA journal_mode") ?? "?"
+      let levels = ["OFF", "NORMAL", "FULL", "EXTRA"]
+      let level = try Int.fetchOne(db, sql: "PRAGMA synchronous") ?? 0
+      let name = levels.indices.contains(level) ? levels[level] : "\(level)"
+      return "SQLite \(version), journal_mode=\(mode.uppercased()), synchronous=\(name)"
+    }
+  }
+
   /// How many calls wrote, and in how many transactions, since the file was opened.
   package var writes: WriteTotals { group.totals }
 
@@ -77,7 +89,7 @@ package final class SQLiteQueue: QueueStore {
     try read { db in
       let words = try String.fetchAll(db, sql: "PRAGMA integrity_check(20)")
       let dangling = try Row.fetchAll(db, sql: "PRAGMA foreign_key_check").map { "dangling reference: \($0)" }
-      return words.filter { $0 != "ok" } + dangling
+      return try words.filter { $0 != "ok" } + dangling + SQLiteQueue.counterFaults(db)
     }
   }
 

@@ -8,6 +8,8 @@ package enum QueueError: Error, Hashable, CustomStringConvertible {
   case unknownJob(JobName)
   /// The operator asked for a move that the job's state does not allow.
   case illegalMove(JobName, from: JobState, to: JobState)
+  /// The job's bundle is being taken out of the inbox, or has been: it cannot run again.
+  case bundleCleared(JobName)
   /// An attempt tried to give up a job that may still be run.
   case notExhausted(JobName)
   /// Another process holds the database: only one daemon may run on it.
@@ -29,6 +31,7 @@ package enum QueueError: Error, Hashable, CustomStringConvertible {
     case .unknownJob(let job): "no job \(job) in the queue"
     case .illegalMove(let job, let from, let to):
       "job \(job) is \(from.rawValue) and cannot become \(to.rawValue)"
+    case .bundleCleared(let job): "job \(job) was kept for as long as it is to be; its bundle has left the inbox"
     case .notExhausted(let job): "job \(job) may still be run"
     case .alreadyOpen(let path): "\(path) is in use by another daemon; stop that one first"
     case .schemaTooNew(let path, let schema, let needs):

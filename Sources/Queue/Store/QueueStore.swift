@@ -25,8 +25,18 @@ package protocol QueueStore: Sendable {
 
   // MARK: Executor
 
-  /// Takes the next job: the highest priority first; among equals the lanes (queue and tenant) take turns; within a
-  /// lane the one that has been ready for longest. Paused queues are passed over. Nil when there is nothing to do.
+  /// Takes the next job. Nil when there is nothing to do; paused queues are passed over.
+  ///
+  /// **Order.** The highest priority first, strictly. Among equals the lanes (one tenant's share of one queue) take turns:
+  /// the one goes first whose last turn lies furthest back, and a new one stands at the end of the line. Within a lane
+  /// the job goes first that has been ready for longest.
+  ///
+  /// **Bound.** While a job is its lane's next and no job of a higher priority is ready, at most one job of each other
+  /// lane is claimed before it, however many those have and whatever lanes are added: with L lanes at most L - 1 jobs.
+  /// A queue has at most ``QueueLimits/tenantsPerQueue`` tenants' lanes and its own.
+  ///
+  /// **No bound** holds across priorities: as long as jobs of a higher one come, lower ones wait. Only the host sets
+  /// priorities (by inbox folder or schedule), and ``QueueStats/oldestReadyAt`` shows who waits.
   func claim(_ request: ClaimRequest, at now: Timestamp) throws -> Lease?
 
   /// Moves the lease on by `leaseDuration`, though never past the attempt's deadline.
@@ -71,7 +81,7 @@ package protocol QueueStore: Sendable {
   func requestCancel(_ job: JobName, at now: Timestamp) throws -> CancelEffect
 
   /// Brings a dead job back, with a clean slate of faults.
-  /// - Throws: ``QueueError/unknownJob(_:)``, ``QueueError/illegalMove(_:from:to:)``
+  /// - Throws: ``QueueError/unknownJob(_:)``, ``QueueError/illegalMove(_:from:to:)``, ``QueueError/bundleCleared(_:)``
   func retryDead(_ job: JobName, at now: Timestamp) throws
 
   /// Stops or resumes claims from a queue; running jobs go on.
@@ -168,4 +178,6 @@ package struct QueueStats: Hashable, Sendable {
   package let counts: [JobState: Int64]
   /// Since when the longest waiting ready job has been ready.
   package let oldestReadyAt: Timestamp?
+  /// The oldest last heartbeat of the running jobs.
+  package let oldestHeartbeatAt: Timestamp?
 }

@@ -9,7 +9,10 @@ struct DatabaseCheck {
     let version = try DatabaseVersion(db)
     var findings = try integrity() + versionFindings(version)
     // Rows of an unknown schema cannot be judged, and those of a damaged file would only repeat it.
-    if findings.allSatisfy({ $0.severity == .warning }), version.applied.contains("1 jobs") { findings += try rows() }
+    if findings.allSatisfy({ $0.severity == .warning }), version.applied.contains("1 jobs") {
+      findings += try rows()
+      if version.applied.contains("2 retention") { findings += try counters() }
+    }
     let bytes = try db.pageBytes()
     return DatabaseReport(
       version: version, bytes: bytes, jobs: try? Int64.fetchOne(db, sql: "SELECT COUNT(*) FROM jobs"),
@@ -79,6 +82,12 @@ struct DatabaseCheck {
     }
   }
 
+  private func counters() throws -> [DatabaseFinding] {
+    try SQLiteQueue.counterFaults(db).prefix(Self.faultsShown).map {
+      DatabaseFinding(severity: .damage, code: "counter", words: $0, remedy: Self.restore)
+    }
+  }
+
   /// What must hold between rows, and the schema cannot say: each query finds the jobs for which it does not.
   private static let rules: [(code: String, words: String, sql: String)] = [
     (
@@ -114,6 +123,9 @@ struct DatabaseCheck {
         SELECT job, number, owner, LAG(number, 1, 0) OVER (PARTITION BY job ORDER BY number) AS previous FROM attempts
       ) history JOIN jobs ON jobs.id = job
       WHERE number > previous + 1 AND history.owner <> '\(SQLiteQueue.restoredOwner)'
+        -- Of a long history the middle is dropped.
+        AND NOT (previous >= \(QueueLimits.oldestAttempts)
+          AND attempt > \(QueueLimits.oldestAttempts + QueueLimits.newestAttempts))
       """
     ),
     (

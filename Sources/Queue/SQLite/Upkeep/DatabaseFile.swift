@@ -20,6 +20,8 @@ enum DatabaseFile {
       let mode = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")
       guard mode == "wal" else { throw QueueError.unavailable("no write-ahead log at \(path)") }
       try db.execute(sql: "PRAGMA synchronous = FULL")
+      try db.execute(sql: "PRAGMA cache_size = -\(QueueLimits.cacheKiB)")
+      try db.execute(sql: "PRAGMA journal_size_limit = \(QueueLimits.logBytes)")
     }
     return try translating(path) { try DatabaseQueue(path: path, configuration: configuration) }
   }

@@ -1,0 +1,88 @@
+import Foundation
+import Logging
+import ObjectStore
+import Queue
+
+/// Takes ended jobs out of the inbox and the queue again and again, on a thread of its own.
+final class JanitorLoop: @unchecked Sendable {
+  /// What the loop keeps and for how long.
+  let policy: RetentionPolicy
+  private let queue: any RetentionStore
+  private let objects: StoreEndedObjects
+  private let clock: any QueueClock
+  private let states: StateWriter
+  private let log: Logger
+  private let loop = StoppableLoop()
+  /// Used by the loop's thread alone.
+  private var complaint = Complaint()
+  private var unprovenComplaint = Complaint()
+  private static let restSeconds = 60.0
+  /// Between two passes of a long backlog, so that store and queue belong to the others for most of the time.
+  private static let backlogRestSeconds = 2.0
+
+  init(
+    queue: any RetentionStore, store: any ObjectStore, policy: RetentionPolicy, clock: any QueueClock,
+    states: StateWriter, log: Logger
+  ) {
+    self.queue = queue
+    self.policy = policy
+    self.clock = clock
+    self.states = states
+    self.log = log
+    objects = StoreEndedObjects(store: store)
+  }
+
+  func start() { loop.start { [self] in run() } }
+
+  /// Ends the loop after the pass under way.
+  func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
+
+  /// Passes until nothing is left to do or the time is over, on the caller's thread. The loop may be at work beside it:
+  /// every step of both is idempotent.
+  ///
+  /// - Throws: what queue and store throw.
+  func sweep(_ policy: RetentionPolicy, atMost seconds: TimeInterval) throws -> JanitorSummary {
+    let end = Date(timeIntervalSinceNow: seconds)
+    var janitor = Janitor(queue: queue, objects: objects, policy: policy)
+    var total = JanitorSummary()
+    repeat {
+      let summary = try janitor.pass(at: clock.now())
+      states.note(summary.adopted)
+      total.add(summary)
+    } while total.hasMore && Date() < end
+    return total
+  }
+
+  private func run() {
+    var janitor = Janitor(queue: queue, objects: objects, policy: policy)
+    var seconds = 0.0
+    repeat {
+      seconds = JanitorLoop.restSeconds
+      do {
+        let summary = try janitor.pass(at: clock.now())
+        complaint.clear()
+        report(summary)
+        if summary.hasMore { seconds = JanitorLoop.backlogRestSeconds }
+      } catch {
+        if complaint.isDue("\(error)") { log.warning("janitor: \(error)") }
+      }
+    } while loop.rest(atMost: seconds)
+  }
+
+  private func report(_ summary: JanitorSummary) {
+    states.note(summary.adopted)
+    for job in summary.adopted { log.warning("has a commit after all", metadata: ["job": "\(job)"]) }
+    if !summary.cleared.isEmpty || summary.prunedJobs > 0 || summary.cancels > 0 || summary.records > 0 {
+      log.info(
+        "tidied up",
+        metadata: [
+          "bundles": "\(summary.cleared.count)", "jobs": "\(summary.prunedJobs)", "cancels": "\(summary.cancels)",
+          "records": "\(summary.records)",
+        ])
+    }
+    let words = summary.unprovenExamples.joined(separator: "; ")
+    if summary.unproven > 0, unprovenComplaint.isDue(words) {
+      log.warning("\(summary.unproven) ended jobs stay, since the store does not bear out their end: \(words)")
+    }
+  }
+}

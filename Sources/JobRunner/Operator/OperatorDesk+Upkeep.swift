@@ -1,0 +1,62 @@
+import Queue
+import Wire
+
+// MARK: What touches many jobs at once
+
+extension OperatorDesk {
+  /// Jobs that one transaction brings back.
+  private static let retryBatch = 500
+  /// How long an operator waits for a sweep; what is left then the next one takes.
+  private static let sweepSeconds = 60.0
+
+  /// Brings every dead job back, or those of one queue.
+  func retryAllDead(_ request: OperatorRequest, at now: Timestamp) throws -> OperatorReply {
+    let answer = { (name: QueueName?) throws -> OperatorReply in
+      var count = 0
+      var revived: [JobName] = []
+      repeat {
+        revived = try queue.retryAllDead(queue: name, limit: Self.retryBatch, at: now)
+        count += revived.count
+        states.note(revived)
+        executor.wake()
+      } while revived.count == Self.retryBatch
+      return .done(
+        count == 1 ? "1 dead job will run again" : "\(count) dead jobs will run again",
+        ["retried": .number(Int64(count)), "queue": .optional(name?.rawValue)])
+    }
+    guard let text = request.queue else { return try answer(nil) }
+    return try withQueue(text) { try answer($0) }
+  }
+
+  /// Does the janitor's work at once: with the daemon's ages, or with another age for one state.
+  func prune(_ request: OperatorRequest) throws -> OperatorReply {
+    var policy = janitor.policy
+    if let days = request.olderThanDays {
+      guard (0...36_500).contains(days) else { return .refused("an age is 0 to 36500 days") }
+      let age = Duration.days(Int64(days))
+      policy = RetentionPolicy(inboxGrace: nil, finished: nil, cancelled: nil, dead: nil, records: nil)
+      switch request.state.flatMap(JobState.init) {
+      case .finished: policy.finished = age
+      case .cancelled: policy.cancelled = age
+      case .dead: policy.dead = age
+      default:
+        return .refused("an age is for one state", remedy: "name one of: finished, cancelled, dead")
+      }
+    }
+    let summary = try janitor.sweep(policy, atMost: Self.sweepSeconds)
+    var reply = OperatorReply.done(
+      "\(summary.prunedJobs) jobs pruned, \(summary.cleared.count) bundles out of the inbox"
+        + (summary.hasMore ? "; more is left, so run it again" : ""),
+      [
+        "pruned": .number(Int64(summary.prunedJobs)), "bundles": .number(Int64(summary.cleared.count)),
+        "cancels": .number(Int64(summary.cancels)), "records": .number(Int64(summary.records)),
+        "adopted": .number(Int64(summary.adopted.count)), "unproven": .number(Int64(summary.unproven)),
+        "more": .bool(summary.hasMore),
+      ])
+    if summary.unproven > 0 {
+      reply.table = OperatorTable(
+        name: "kept", columns: ["reason"], rows: summary.unprovenExamples.map { ["reason": .text($0)] })
+    }
+    return reply
+  }
+}

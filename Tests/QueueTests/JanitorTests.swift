@@ -1,0 +1,206 @@
+import Testing
+import Wire
+
+@testable import Queue
+
+@Suite("Janitor")
+struct JanitorTests {
+  let now = Timestamp.start
+  private static let policy = RetentionPolicy(
+    inboxGrace: .seconds(10), finished: .seconds(100), cancelled: .seconds(100), dead: .seconds(200),
+    records: .seconds(1_000))
+
+  /// An object store that can be told what is missing, and to fail.
+  private final class Objects: EndedObjects {
+    struct Away: Error {}
+    var commits: [JobName: JobCommit] = [:]
+    var withoutReceipt: Set<JobName> = []
+    var bundles: Set<JobName> = []
+    var cancels: Set<ContentDigest> = []
+    /// Calls until the store goes away; nil for never.
+    var callsLeft: Int?
+
+    private func call() throws {
+      guard let left = callsLeft else { return }
+      guard left > 0 else { throw Away() }
+      callsLeft = left - 1
+    }
+
+    func evidence(of job: JobName) throws -> EndEvidence {
+      try call()
+      guard let commit = commits[job] else { return .uncommitted }
+      return withoutReceipt.contains(job) ? .unproven("its receipt is not in the store") : .committed(commit)
+    }
+
+    func removeBundle(of job: Job) throws {
+      try call()
+      bundles.remove(job.name)
+    }
+
+    func removeCancel(_ statement: ContentDigest) throws {
+      try call()
+      cancels.remove(statement)
+    }
+  }
+
+  /// A queue with a finished, a cancelled and a dead job (1, 2, 3) and one that waits (4).
+  private func scene(_ store: SQLiteQueue, _ objects: Objects) throws {
+    _ = try store.enqueue((1...3).map { try .sample($0) }, at: now)
+    let commit = try JobCommit.sample(1)
+    let finished = try #require(try store.claim(.test, at: now))
+    objects.commits[finished.job] = commit
+    try store.finish(finished, with: commit, at: now)
+    _ = try store.requestCancel(jobName(2), at: now)
+    for _ in 0..<3 {
+      _ = try store.fail(
+        try #require(try store.claim(.test, at: now + .seconds(3_600))), with: Fault(.workerLost), at: now)
+    }
+    try store.giveUp(try #require(try store.claim(.test, at: now + .seconds(3_600))), at: now)
+    _ = try store.enqueue([.sample(4)], at: now)
+    objects.bundles = Set(try (1...4).map { try jobName($0) })
+  }
+
+  @Test("Bundles leave after the grace, rows at their ages, and what waits stays")
+  func ages() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    try scene(store, objects)
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy)
+    #expect(try janitor.pass(at: now + .seconds(10)) == JanitorSummary())
+    #expect(objects.bundles.count == 4)
+    let cleared = try janitor.pass(at: now + .seconds(11))
+    #expect(Set(cleared.cleared) == [try jobName(1), try jobName(2)])
+    #expect(cleared.prunedJobs == 0)
+    #expect(objects.bundles == [try jobName(3), try jobName(4)])
+    let pruned = try janitor.pass(at: now + .seconds(101))
+    #expect(pruned.prunedJobs == 2 && pruned.cleared.isEmpty)
+    let dead = try janitor.pass(at: now + .seconds(201))
+    #expect(dead.prunedJobs == 1)
+    #expect(dead.cleared == [try jobName(3)])
+    #expect(objects.bundles == [try jobName(4)])
+    #expect(try store.list(JobFilter()).map(\.name) == [jobName(4)])
+    // The bundles come back; the jobs do not.
+    #expect(try store.enqueue((1...3).map { try .sample($0) }, at: now + .seconds(202)) == [false, false, false])
+    #expect(try store.integrityFaults().isEmpty)
+  }
+
+  @Test("A finished job without its commit or receipt stays, bundle and row, and is named")
+  func withoutEvidence() throws {
+    for breakage in 0..<3 {
+      let fixture = try StoreFixture(.sqlite)
+      defer { fixture.remove() }
+      let (store, objects) = (fixture.store, Objects())
+      try scene(store, objects)
+      let job = try jobName(1)
+      switch breakage {
+      case 0: objects.commits[job] = nil
+      case 1: objects.withoutReceipt = [job]
+      default: objects.commits[job] = try .sample(7)
+      }
+      var janitor = Janitor(queue: store, objects: objects, policy: Self.policy)
+      let summary = try janitor.pass(at: now + .days(9))
+      #expect(summary.unproven == 1 && summary.unprovenExamples.first?.hasPrefix("\(job)") == true)
+      #expect(objects.bundles.contains(job))
+      #expect(try store.inspect(job)?.job.state == .finished)
+      // The others went all the same.
+      #expect(try store.list(JobFilter()).count == 2)
+    }
+  }
+
+  @Test("A commit beside a cancelled or dead job ends it as finished")
+  func commitAfterAll() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    try scene(store, objects)
+    for number in UInt64(2)...3 { objects.commits[try jobName(number)] = try .sample(1, .partial) }
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy)
+    let summary = try janitor.pass(at: now + .seconds(201))
+    #expect(Set(summary.adopted) == [try jobName(2), try jobName(3)])
+    for number in UInt64(2)...3 {
+      #expect(try store.inspect(jobName(number))?.job.commit == .sample(1, .partial))
+      #expect(objects.bundles.contains(try jobName(number)))
+    }
+  }
+
+  @Test("A store that goes away at any call, or a kill there, loses nothing; a later pass ends the work")
+  func interruptions() throws {
+    // Evidence and removal of three bundles, and three removals once more.
+    let needed = 9
+    for calls in 0...needed {
+      let fixture = try StoreFixture(.sqlite)
+      defer { fixture.remove() }
+      let objects = Objects()
+      try scene(fixture.store, objects)
+      objects.callsLeft = calls
+      var janitor = Janitor(queue: fixture.store, objects: objects, policy: Self.policy)
+      var failed = false
+      do { _ = try janitor.pass(at: now + .seconds(201)) } catch is Objects.Away { failed = true }
+      #expect(failed == (calls < needed), "\(calls)")
+      for job in try fixture.store.list(JobFilter(state: .dead)) where job.inboxClearedAt == nil {
+        #expect(objects.bundles.contains(job.name), "a dead job could be brought back without its bundle")
+      }
+      try fixture.crashAndReopen()
+      objects.callsLeft = nil
+      janitor = Janitor(queue: fixture.store, objects: objects, policy: Self.policy)
+      for _ in 0..<2 { _ = try janitor.pass(at: now + .seconds(202)) }
+      #expect(objects.bundles == [try jobName(4)])
+      #expect(try fixture.store.list(JobFilter()).map(\.name) == [jobName(4)])
+    }
+  }
+
+  @Test("A pass does a bounded amount, and jobs without evidence hold up none behind them")
+  func bounds() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    for number in UInt64(0)..<25 {
+      _ = try store.enqueue([.sample(number)], at: now)
+      let lease = try #require(try store.claim(.test, at: now))
+      let commit = try JobCommit.sample(1)
+      try store.finish(lease, with: commit, at: now + .milliseconds(Int64(number)))
+      if number >= 10 { objects.commits[lease.job] = commit }
+    }
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy)
+    var cleared = 0
+    var passes = 0
+    var summary = JanitorSummary()
+    repeat {
+      summary = try janitor.pass(at: now + .seconds(20), limit: 5)
+      #expect(summary.cleared.count <= 5)
+      cleared += summary.cleared.count
+      passes += 1
+    } while summary.hasMore && passes < 50
+    #expect(cleared == 15)
+  }
+
+  @Test("An age of never keeps for ever")
+  func never() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    try scene(store, objects)
+    let policy = RetentionPolicy(inboxGrace: nil, finished: nil, cancelled: nil, dead: nil, records: nil)
+    var janitor = Janitor(queue: store, objects: objects, policy: policy)
+    #expect(try janitor.pass(at: now + .days(36_500)) == JanitorSummary())
+    #expect(objects.bundles.count == 4)
+  }
+
+  @Test("Cancel statements leave the inbox with their jobs")
+  func statements() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    let statement = try jobName(50)
+    _ = try store.enqueue([.sample(1)], at: now)
+    _ = try store.recordCancel(statement, of: jobName(1), at: now)
+    objects.cancels = [statement]
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy)
+    _ = try janitor.pass(at: now + .seconds(50))
+    #expect(objects.cancels == [statement])
+    let summary = try janitor.pass(at: now + .seconds(101))
+    #expect(summary.cancels == 1 && objects.cancels.isEmpty)
+    #expect(try store.enqueue([.sample(1)], at: now) == [false])
+  }
+}
