@@ -45,8 +45,9 @@ demo: deps model ## A whole job on this machine; DOCS=folder-or-file, STORE=s3 f
 demo-attack: ## After a demo: play the host, and read each refusal
 	@scripts/demo-attack.sh
 
-test-tools: ## What the tests compare with: age, moto, pycose
-	@scripts/fetch-age.sh >/dev/null && scripts/moto.sh install && scripts/pycose.sh
+test-tools: ## What the tests compare with: age, moto, pycose, Prometheus' parsers and promtool
+	@scripts/fetch-age.sh >/dev/null && scripts/moto.sh install && scripts/pycose.sh && scripts/prometheus.sh
+	@scripts/promtool.sh || echo "no promtool: the tests that need it are skipped"
 
 test: deps model test-tools ## Every suite
 	@mkdir -p .build && swift package describe --type json > .build/package.json
@@ -71,6 +72,10 @@ check-infra: ## What can be checked of infra/ without Terraform and without AWS
 
 test-enclave: build model ## A whole job in an emulated enclave: real image, kernel, /dev/nsm and vsock
 	@scripts/test-enclave.sh
+
+.PHONY: test-status-page
+test-status-page: build model ## The daemon's status page in headless Chromium; screenshots in .demo/status/pages
+	@scripts/status-page.sh
 
 lint: ## Formatting, strictly
 	@swift format lint --strict --parallel --recursive Package.swift Sources Tests

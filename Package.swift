@@ -144,6 +144,9 @@ let package = Package(
       name: "DaemonTests",
       dependencies: ["JobRunner", "Queue", "ObjectStore", "SealedCrypto", "Wire", "TestSupport", logging] + crypto),
     .testTarget(
+      name: "MetricsTests",
+      dependencies: ["JobRunner", "Queue", "ObjectStore", "Wire", "TestSupport", logging] + crypto),
+    .testTarget(
       name: "HostileHostTests",
       dependencies: [
         "Client", "JobRunner", "Attestation", "ObjectStore", "SealedCrypto", "Wire", "TestSupport", logging,

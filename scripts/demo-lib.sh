@@ -168,10 +168,11 @@ start_worker() {
   start worker 'enclave-worker ready' "$bin/enclave-worker" --image "$image" --listen "unix:$sockets/worker.sock"
 }
 
+# Further arguments are the daemon's.
 start_daemon() {
   start daemon 'worker is ready' "$bin/ephemeral" daemon run --store "$store" --state "$host" \
     --worker "unix:$sockets/worker.sock" --relay-target "unix:$sockets/kms.sock" \
     --relay-listen "unix:$sockets/relay.sock" --socket "$sockets/daemon.sock" --policy-key "$image/policy.pub" \
-    --schedules "$root/jobs" --aws-profile "$cloud/credentials:host" --poll 0.2
+    --schedules "$root/jobs" --aws-profile "$cloud/credentials:host" --poll 0.2 "$@"
   export EPHEMERAL_DAEMON_SOCKET=$sockets/daemon.sock
 }

@@ -10,7 +10,7 @@ final class CredentialKeeper: @unchecked Sendable {
   private let source: DefaultCredentials
   private let supervisor: WorkerSupervisor
   private let log: Logger
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("credentials", allowanceSeconds: 600)
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
 

@@ -18,7 +18,7 @@ final class ExecutorLoop: @unchecked Sendable {
   private let states: StateWriter
   private let log: Logger
   private let request: ClaimRequest
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("executor", allowanceSeconds: 600)
   private let isDraining = Atomic(false)
   /// Used by the loop's thread alone.
   private var isWorkerReady = false
@@ -113,7 +113,10 @@ final class ExecutorLoop: @unchecked Sendable {
     let io = AttemptIO(store: store, supervisor: supervisor, client: client)
     let keeper = LeaseKeeper(lease, driver: driver, io: io, queue: queue, clock: clock, request: request)
     keeper.isStopping = { [loop] in loop.isStopping }
-    keeper.onBeat = { [states] done in states.note(lease.job, done: done) }
+    keeper.onBeat = { [states, loop] done in
+      loop.pulse.touch()
+      states.note(lease.job, done: done)
+    }
     keeper.start()
     let result = driver.run(io)
     keeper.stop()

@@ -14,7 +14,7 @@ final class IntakeLoop: @unchecked Sendable {
   private let interval: TimeInterval
   private let log: Logger
   private let onWork: @Sendable () -> Void
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("intake", allowanceSeconds: 600)
   /// When a pass has earned its rest: a hint does not cut that short.
   private let restedAt = Mutex(Date.distantPast)
   /// Used by the loop's thread alone.

@@ -9,7 +9,7 @@ final class LeaseKeeper: @unchecked Sendable {
   private let queue: any QueueStore
   private let clock: any QueueClock
   private let request: ClaimRequest
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("lease", allowanceSeconds: 60)
   private static let lookSeconds = 0.25
   /// Asked at each beat.
   var isStopping: () -> Bool = { false }

@@ -15,7 +15,7 @@ final class StateWriter: @unchecked Sendable {
   private let queue: any QueueStore
   private let clock: any QueueClock
   private let log: Logger
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("states", allowanceSeconds: 300)
   /// Jobs to write, with the items done.
   private let waiting = Mutex<[JobName: UInt64]>([:])
   /// Used by the writing thread alone.

@@ -12,6 +12,15 @@ final class StoppableLoop: @unchecked Sendable {
   /// Kept until a rest sees it, so that a wake during a round is not lost.
   private var isWoken = false
   private var isRunning = false
+  /// Whether it turns, for `/healthz`.
+  let pulse: LoopPulse
+
+  /// - Parameters:
+  ///   - name: in `/healthz` and in metrics.
+  ///   - allowanceSeconds: see ``LoopPulse/init(_:allowanceSeconds:)``.
+  init(_ name: String = "loop", allowanceSeconds: TimeInterval = 600) {
+    pulse = LoopPulse(name, allowanceSeconds: allowanceSeconds)
+  }
 
   /// Whether ``stop(within:)`` was called.
   var isStopping: Bool {
@@ -25,10 +34,12 @@ final class StoppableLoop: @unchecked Sendable {
     condition.lock()
     isRunning = true
     condition.unlock()
+    pulse.work()
     Thread.detachNewThread { [self] in
       body()
       condition.lock()
       isRunning = false
+      pulse.end(asTold: isToldToStop)
       condition.broadcast()
       condition.unlock()
     }
@@ -50,6 +61,8 @@ final class StoppableLoop: @unchecked Sendable {
   /// - Returns: false when the loop is to end.
   func rest(atMost seconds: TimeInterval? = nil, ignoringWakes: Bool = false) -> Bool {
     let limit = seconds.map { Date(timeIntervalSinceNow: $0) }
+    pulse.rest(atMost: seconds)
+    defer { pulse.work() }
     condition.lock()
     defer { condition.unlock() }
     while !isToldToStop, ignoringWakes || !isWoken, wait(until: limit) {}

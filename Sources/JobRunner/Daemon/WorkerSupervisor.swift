@@ -42,6 +42,8 @@ final class WorkerSupervisor: @unchecked Sendable {
   private var complaint = Complaint()
   var renewalFailedAt: ContinuousClock.Instant?
   let shelf: EpochShelf
+  /// What came of the last look, for those who must not wait for the next.
+  let board: WorkerBoard
   /// Epochs that the worker refused or need not be asked to take, and why.
   var refusals: [UInt64: EpochRefusal] = [:]
 
@@ -60,6 +62,7 @@ final class WorkerSupervisor: @unchecked Sendable {
     self.log = log
     policies = PolicyKeeper(store: store, policyKey: policyKey)
     shelf = EpochShelf(store: store)
+    board = WorkerBoard(name: "\(client.endpoint)")
   }
 
   /// Brings the worker to where it can run a job; cheap when nothing changed.
@@ -70,9 +73,15 @@ final class WorkerSupervisor: @unchecked Sendable {
     try alone {
       if let readyAt, ContinuousClock.now - readyAt < maximumAge { return }
       readyAt = nil
-      let (status, policy) = try supply()
-      let stored = try settleEpochs(known: Set(status.epochs), under: policy)
-      try renewAnnouncement(stored, boot: status.key, under: policy)
+      do {
+        let (status, policy) = try supply()
+        let stored = try settleEpochs(known: Set(status.epochs), under: policy)
+        try renewAnnouncement(stored, boot: status.key, under: policy)
+        board.noteReady(policy: policy, epoch: try newest(of: stored))
+      } catch {
+        board.noteFault("\(error)")
+        throw error
+      }
       readyAt = ContinuousClock.now
     }
   }
@@ -96,6 +105,7 @@ final class WorkerSupervisor: @unchecked Sendable {
     guard let bytes = reply.statement else { throw WorkerNotReady(description: "the worker gave no status") }
     let status = try UnverifiedStatement<StatusClaims>(bytes).signedByItsOwnKey()
     facts = WorkerFacts(document: status.document)
+    board.noteDocument(status.document)
     return status
   }
 

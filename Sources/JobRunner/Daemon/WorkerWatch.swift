@@ -2,7 +2,7 @@
 /// long job keeps the executor busy.
 final class WorkerWatch: Sendable {
   private let supervisor: WorkerSupervisor
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("worker watch", allowanceSeconds: 600)
   private static let intervalSeconds = 2.0
   private static let intervalAfterFailureSeconds = 10.0
 

@@ -16,6 +16,7 @@ package final class SQLiteQueue: QueueStore {
   private let group = GroupCommit()
   /// A copy that is being made.
   private let copy = Mutex<DatabaseCopy?>(nil)
+  private let onCommit = Mutex<(@Sendable (Duration) -> Void)?>(nil)
   let retryPolicy: RetryPolicy
   let random: any RandomSource
 
@@ -77,6 +78,8 @@ package final class SQLiteQueue: QueueStore {
       return "SQLite \(version), journal_mode=\(mode.uppercased()), synchronous=\(name)"
     }
   }
+  /// Has `body` told how long each commit took to become durable, on the thread that made it: it counts and returns.
+  package func observeCommits(_ body: @escaping @Sendable (Duration) -> Void) { onCommit.withLock { $0 = body } }
 
   /// How many calls wrote, and in how many transactions, since the file was opened.
   package var writes: WriteTotals { group.totals }
@@ -102,10 +105,15 @@ package final class SQLiteQueue: QueueStore {
   private func transaction(_ body: (Database) throws -> Void) throws {
     try database.writeWithoutTransaction { db in
       try checkOpen()
+      var ended = SuspendingClock.now
+      let changes = db.totalChangesCount
       try db.inTransaction(.immediate) {
         try body(db)
+        ended = .now
         return .commit
       }
+      // A commit without changes flushes nothing.
+      if db.totalChangesCount != changes { onCommit.withLock { $0 }?(SuspendingClock.now - ended) }
     }
   }
 

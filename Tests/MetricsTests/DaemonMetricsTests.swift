@@ -1,0 +1,132 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import JobRunner
+
+/// The daemon's own metrics: judged by Prometheus' tools, and by those who use them.
+@Suite("The daemon's metrics")
+struct DaemonMetricsTests {
+  /// A daemon's metrics with at least one series in every family.
+  static func filled() -> DaemonMetrics {
+    let metrics = DaemonMetrics()
+    metrics.take(StatusSnapshot.sample(), at: .init(milliseconds: 1_800_000_000_000))
+    metrics.takeDisk(stateFolder: "/tmp", volume: (1, 2))
+    metrics.take(HealthReport([LoopPulse("intake", allowanceSeconds: 1)]))
+    for counter in [
+      metrics.workerRestarts, metrics.scheduleRuns, metrics.storeRetries, metrics.storeRequests, metrics.workerBytes,
+      metrics.scheduleSkips, metrics.httpRequests,
+    ] {
+      counter.increment(counter.description.labels.map { _ in "x" })
+    }
+    metrics.storeSeconds.observe(0.1, ["PutObject"])
+    metrics.intakeObjects.set(1, ["bundle"])
+    metrics.intakeLast.show(1)
+    return metrics
+  }
+
+  @Test("Names are unique, carry their unit, and no label could name a job, a tenant or a document")
+  func names() {
+    let families = DaemonMetrics().families.map(\.description)
+    #expect(Set(families.map(\.name)).count == families.count)
+    for family in families {
+      #expect(family.name.hasPrefix("ephemeral_") || family.name.hasPrefix("process_"))
+      #expect(!family.name.hasSuffix("_total"), "the exposition appends it")
+      if let unit = family.unit { #expect(family.name.hasSuffix("_\(unit)"), "\(family.name)") }
+      #expect(family.help.hasSuffix("."))
+      let allowed: Set<String> = [
+        "queue", "state", "outcome", "result", "fault", "worker", "direction", "kind", "schedule", "reason",
+        "operation", "file", "check", "loop", "path", "code", "version", "commit",
+      ]
+      #expect(Set(family.labels).isSubset(of: allowed), "\(family.name)")
+    }
+  }
+
+  @Test("Every family is written once it has a value")
+  func complete() {
+    let metrics = Self.filled()
+    let text = metrics.exposition(as: .openMetrics)
+    for family in metrics.families {
+      #expect(text.contains("# HELP \(family.description.name) "), "\(family.description.name) has no series")
+    }
+  }
+
+  @Test(
+    "Prometheus' own parser takes all of it, in both formats",
+    .enabled(if: Need.prometheus.isMet, Comment(rawValue: Need.prometheus.comment)))
+  func parser() throws {
+    let metrics = Self.filled()
+    for format in [ExpositionFormat.text, .openMetrics] {
+      let parsed = try PrometheusParser.parse(metrics.exposition(as: format), format)
+      #expect(parsed.families.count == metrics.families.count)
+      #expect((parsed.value("process_resident_memory_bytes", [:]) ?? 0) > 1e6)
+      #expect(abs((parsed.value("process_start_time_seconds", [:]) ?? 0) - Date().timeIntervalSince1970) < 86_400)
+    }
+  }
+
+  @Test(
+    "promtool finds nothing to say",
+    .enabled(if: Need.promtool.isMet, Comment(rawValue: Need.promtool.comment)))
+  func promtool() throws {
+    let text = Self.filled().exposition(as: .text)
+    let run = try ProgramRun(try Need.promtool.require(), ["check", "metrics"], input: text)
+    #expect(run.status == 0 && run.errors.isEmpty && run.output.isEmpty, "\(run.output)\(run.errors)")
+  }
+
+  @Test("Dashboard, alerts and documentation name no metric that is not there, and the documentation names all")
+  func consumers() throws {
+    let text = Self.filled().exposition(as: .text)
+    let series = Set(
+      text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { String($0.prefix { $0 != "{" && $0 != " " }) })
+    for file in [
+      "infra/grafana/ephemeral.json", "infra/prometheus/alerts.yaml", "docs/operations/monitoring.md",
+    ] {
+      let content = try String(contentsOf: Checkout.root.appending(path: file), encoding: .utf8)
+      let named = content.matches(of: /\b(?:ephemeral|process)_[a-z0-9_]+\b/).map { String($0.output) }
+      #expect(!named.isEmpty, "\(file)")
+      for name in Set(named) where !Self.isNoMetric(name) {
+        #expect(series.contains(name), "\(file) names \(name)")
+      }
+      guard file.hasSuffix(".md") else { continue }
+      for name in series where !name.hasSuffix("_sum") && !name.hasSuffix("_count") {
+        let family = name.hasSuffix("_bucket") ? String(name.dropLast(7)) : name
+        #expect(content.contains(family), "\(file) does not name \(family)")
+      }
+    }
+  }
+
+  /// A histogram's name without its suffix, in prose.
+  private static func isNoMetric(_ name: String) -> Bool { name.hasSuffix("_duration_seconds") }
+
+  @Test(
+    "promtool takes the alert rules, and its tests of them pass",
+    .enabled(if: Need.promtool.isMet, Comment(rawValue: Need.promtool.comment)))
+  func alerts() throws {
+    let folder = Checkout.root.appending(path: "infra/prometheus").path
+    let promtool = try Need.promtool.require()
+    _ = try ProgramRun(promtool, ["check", "rules", folder + "/alerts.yaml"]).succeed()
+    _ = try ProgramRun(promtool, ["test", "rules", folder + "/alerts-test.yaml"]).succeed()
+  }
+
+  @Test("The dashboard is a model that Grafana imports: a data source variable, unique ids, panels on its grid")
+  func dashboard() throws {
+    let data = try Data(contentsOf: Checkout.root.appending(path: "infra/grafana/ephemeral.json"))
+    let model = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    #expect(model["uid"] as? String == "ephemeralml" && model["schemaVersion"] as? Int ?? 0 >= 36)
+    #expect(model["id"] is NSNull)
+    let variables = (model["templating"] as? [String: Any])?["list"] as? [[String: Any]] ?? []
+    #expect(variables.contains { $0["type"] as? String == "datasource" && $0["name"] as? String == "datasource" })
+    let panels = try #require(model["panels"] as? [[String: Any]])
+    #expect(panels.count >= 16)
+    #expect(Set(panels.compactMap { $0["id"] as? Int }).count == panels.count)
+    for panel in panels {
+      let grid = try #require(panel["gridPos"] as? [String: Int])
+      #expect((grid["x"] ?? 24) + (grid["w"] ?? 24) <= 24)
+      guard panel["type"] as? String != "row" else { continue }
+      let source = panel["datasource"] as? [String: String]
+      #expect(source?["uid"] == "${datasource}" && source?["type"] == "prometheus")
+      let targets = try #require(panel["targets"] as? [[String: Any]])
+      #expect(!targets.isEmpty && targets.allSatisfy { $0["expr"] is String })
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import JobRunner
+
+extension Need {
+  /// A Python with prometheus_client.
+  static let prometheus = Need("prometheus", remedy: "`make test-tools` makes the virtual environment") {
+    Checkout.existing(".cache/venv-prometheus/bin/python")
+  }
+  /// Prometheus' own checker.
+  static let promtool = Need("promtool", remedy: "`scripts/promtool.sh` unpacks Debian's package (20 MB)") {
+    Checkout.existing(".cache/promtool/promtool")
+  }
+}
+
+/// prometheus_client's parsers, as a process: what they refuse, they refuse with a reason.
+struct PrometheusParser {
+  struct Sample: Decodable {
+    let name: String
+    let labels: [String: String]
+    /// As Python writes a float.
+    let value: String
+  }
+
+  struct Family: Decodable {
+    let name: String
+    let type: String
+    let help: String
+    let unit: String
+    let samples: [Sample]
+  }
+
+  let families: [Family]
+
+  static func parse(_ text: String, _ format: ExpositionFormat) throws -> PrometheusParser {
+    let python = try Need.prometheus.require()
+    let script = Checkout.root.appending(path: "scripts/prometheus-parse.py").path
+    let word = format == .openMetrics ? "openmetrics" : "text"
+    let output = try ProgramRun(python, [script, word], input: text).succeed()
+    return PrometheusParser(families: try JSONDecoder().decode([Family].self, from: Data(output.utf8)))
+  }
+
+  /// The value of the one sample with this name and these labels.
+  func value(_ name: String, _ labels: [String: String]) -> Double? {
+    let found = families.flatMap(\.samples).filter { $0.name == name && $0.labels == labels }
+    guard found.count == 1, let text = found.first?.value else { return nil }
+    return Double(text.replacingOccurrences(of: "inf", with: "infinity"))
+  }
+}
+
+/// A program with a text on its standard input.
+struct ProgramRun {
+  let status: Int32
+  let output: String
+  let errors: String
+
+  init(_ program: URL, _ arguments: [String], input: String = "") throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "m-\(UInt64.random(in: 0 ... .max))")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try Data(input.utf8).write(to: folder.appending(path: "in"))
+    let process = try TheatreProcess(
+      program, arguments, environment: ["PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"], directory: folder.path,
+      logs: folder.appending(path: "log").path, input: folder.appending(path: "in").path)
+    status = try process.wait(seconds: 120)
+    output = process.output
+    errors = process.errors
+  }
+
+  /// Standard output of a program that ended well.
+  func succeed() throws -> String {
+    guard status == 0 else { throw TheatreError("exit \(status)\n\(output.prefix(3000))\n\(errors.suffix(3000))") }
+    return output
+  }
+}
