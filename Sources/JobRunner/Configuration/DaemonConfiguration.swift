@@ -35,6 +35,8 @@ struct DaemonConfiguration: Sendable {
   let logLevel: Logger.Level
   /// How long what has ended is kept: docs/operations/queue.md.
   let retention: RetentionPolicy
+  /// Nil where the status endpoint is off.
+  let status: StatusSettings?
 
   /// Reads the values of every key.
   ///
@@ -74,6 +76,13 @@ struct DaemonConfiguration: Sendable {
       finished: values.age(.keepFinishedDays, ofSeconds: 86_400),
       cancelled: values.age(.keepCancelledDays, ofSeconds: 86_400),
       dead: values.age(.keepDeadDays, ofSeconds: 86_400), records: values.age(.keepRecordsDays, ofSeconds: 86_400))
+    status = try values.parsed(.metricsListen) { text in
+      try StatusSettings(
+        listen: text, allowsRemote: values.text(.metricsAllowRemote) == "true",
+        hosts: (values.text(.metricsHosts) ?? "").split(separator: ",").map {
+          $0.trimmingCharacters(in: .whitespaces)
+        })
+    }
   }
 
   private static func socket(_ name: String, in folder: String) throws -> Endpoint {
@@ -99,6 +108,7 @@ extension DaemonConfiguration {
     .store, .state, .socket, .workers, .workerSilenceSeconds, .relayTarget, .relayListen, .relayAddress, .policyKey,
     .schedules, .awsProfile, .pollSeconds, .drainSeconds, .logFormat, .logLevel, .eventQueue,
     .inboxGraceHours, .keepFinishedDays, .keepCancelledDays, .keepDeadDays, .keepRecordsDays,
+    .metricsListen, .metricsAllowRemote, .metricsHosts,
   ]
 }
 
@@ -161,4 +171,13 @@ extension ConfigurationKey {
   static let keepRecordsDays = Self(
     "keep_records_days", kind: .age, default: "400",
     "Days until the names of jobs that left, and runs of schedules, are forgotten, or never.")
+  static let metricsListen = Self(
+    "metrics_listen", flag: "--metrics-listen",
+    "Where the status endpoint listens: 127.0.0.1:9464, [::1]:9464 or unix:/path (default: off).")
+  static let metricsAllowRemote = Self(
+    "metrics_allow_remote", flag: "--metrics-allow-remote", kind: .flag, default: "false",
+    "Let metrics_listen be an address that other machines reach; the endpoint has no password and no TLS.")
+  static let metricsHosts = Self(
+    "metrics_hosts", flag: "--metrics-hosts",
+    "Names by which the status endpoint may be asked, separated by commas, beside addresses and this machine's own.")
 }

@@ -37,6 +37,12 @@ struct DaemonFlags: ParsableArguments {
   var logLevel: String?
   @Option(help: "\(ConfigurationKey.eventQueue.summary)")
   var eventQueue: String?
+  @Option(help: "\(ConfigurationKey.metricsListen.summary)")
+  var metricsListen: String?
+  @Flag(help: "\(ConfigurationKey.metricsAllowRemote.summary)")
+  var metricsAllowRemote = false
+  @Option(help: "\(ConfigurationKey.metricsHosts.summary)")
+  var metricsHosts: String?
   @Option(name: .customLong("set"), help: "Any key of the configuration, as KEY=VALUE.")
   var settings: [String] = []
 
@@ -47,6 +53,8 @@ struct DaemonFlags: ParsableArguments {
       (.relayListen, relayListen), (.relayAddress, relayAddress), (.socket, socket), (.policyKey, policyKey),
       (.schedules, schedules), (.awsProfile, awsProfile), (.pollSeconds, poll), (.drainSeconds, drainSeconds),
       (.logFormat, logFormat), (.logLevel, logLevel), (.eventQueue, eventQueue),
+      (.metricsListen, metricsListen),
+      (.metricsAllowRemote, metricsAllowRemote ? "true" : nil), (.metricsHosts, metricsHosts),
     ]
     return pairs.reduce(into: [:]) { $0[$1.0.name] = $1.1 }
   }

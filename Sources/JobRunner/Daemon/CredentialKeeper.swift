@@ -11,6 +11,8 @@ final class CredentialKeeper: @unchecked Sendable {
   private let supervisor: WorkerSupervisor
   private let log: Logger
   private let loop = StoppableLoop("credentials", allowanceSeconds: 600)
+  /// Whether it turns.
+  var pulse: LoopPulse { loop.pulse }
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
 

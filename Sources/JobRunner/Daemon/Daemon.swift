@@ -25,6 +25,7 @@ final class Daemon: Sendable {
   private let watch: WorkerWatch
   private let events: EventWatch?
   private let uploadSweep: UploadSweep?
+  private let status: StatusEndpoint?
 
   /// Opens store, database and sockets; starts nothing yet.
   init(_ configuration: DaemonConfiguration, credentials: DefaultCredentials, log: Logger) throws {
@@ -35,13 +36,15 @@ final class Daemon: Sendable {
     let settings = configuration
     self.log = log
     try Self.reading("the state folder", settings.stateFolder) { try StateFolder.prepare(settings.stateFolder, log) }
-    store = try StoreURL.open(settings.storeURL, create: true)
+    let metrics = DaemonMetrics()
+    store = try StoreURL.open(settings.storeURL, create: true, observer: metrics)
     queue = try SQLiteQueue(
       path: settings.stateFolder + "/" + StateFolder.database, program: Version.text,
       backups: StateFolder.migrationBackups(settings.stateFolder))
     if let backup = queue.migrationBackup {
       log.notice("the database was migrated", metadata: ["backup": "\(backup.path)"])
     }
+    queue.observeCommits { metrics.commitSeconds.observe($0) }
     let files = try settings.schedulesFolder.map { folder in
       try Self.reading("the schedules' folder", folder) { try ScheduleFile.readAll(inFolder: folder) }
     }
@@ -65,10 +68,18 @@ final class Daemon: Sendable {
     let executor = ExecutorLoop(
       queue: queue, store: store, supervisor: supervisor, client: client, clock: clock, states: states, log: log)
     self.executor = executor
+    let receipts = RecentReceipts()
+    executor.onEnd = { lease, result in
+      let now = SystemClock().now()
+      receipts.note(lease, result, at: now)
+      metrics.attemptEnded(
+        worker: "\(worker.endpoint)", queue: lease.queue,
+        seconds: Double(now.milliseconds - lease.claimedAt.milliseconds) / 1000, ending: result.observed)
+    }
     let inbox = StoreInbox(store: store, policyKey: settings.policyKey)
     intake = IntakeLoop(
       queue: queue, inbox: inbox, schedules: schedules, clock: clock, states: states,
-      interval: settings.pollSeconds, log: log, onWork: { executor.wake() })
+      interval: settings.pollSeconds, log: log, events: metrics, onWork: { executor.wake() })
     let queueOfEvents = try settings.eventQueue.map { try EventQueue(url: $0, credentials: credentials) }
     events = queueOfEvents.map { [intake] queue in EventWatch(queue, log: log) { intake.hint() } }
     uploadSweep = UploadSweep(store, log: log)
@@ -80,6 +91,15 @@ final class Daemon: Sendable {
       clock: clock, states: states, epochs: EpochDesk(supervisor: supervisor),
       database: DatabaseDesk(queue: queue),
       about: "daemon \(Version.full), store \(store.location), worker \(worker.endpoint)")
+    status = try settings.status.map { [queue, store, intake, watch, credentialKeeper, clock] address in
+      try StatusEndpoint(
+        address,
+        parts: StatusEndpoint.Parts(
+          queue: queue, store: store, schedules: schedules, workers: [supervisor.board],
+          pulses: [intake.pulse, executor.pulse, states.pulse, watch.pulse, credentialKeeper.pulse],
+          receipts: receipts, stateFolder: settings.stateFolder),
+        metrics: metrics, clock: clock, log: log)
+    }
   }
 
   /// Runs until `waitForEnd` returns, then gives back what is under way and ends.
@@ -101,6 +121,7 @@ final class Daemon: Sendable {
     watch.start()
     events?.start()
     uploadSweep?.start()
+    status?.start()
     log.info(
       "daemon is ready",
       metadata: [
@@ -109,6 +130,7 @@ final class Daemon: Sendable {
     waitForEnd()
     log.info("daemon is stopping; what is under way is given back and costs no attempt")
     server.stop()
+    status?.stop()
     credentialKeeper.stop(within: 1)
     watch.stop(within: 2)
     events?.stop(within: 2)

@@ -18,6 +18,12 @@ protocol DaemonEvents: Sendable {
   func relayConnection(_ outcome: RelayOutcome)
   /// The daemon has started a worker's program another time; the first start is none.
   func workerRestarted(_ worker: String)
+  /// The whole inbox was looked through.
+  func intakePassed(_ summary: IntakeSummary, seconds: Double, at now: Timestamp)
+  /// A look into the inbox broke off.
+  func intakeFailed(seconds: Double)
+  /// The schedules were looked at, and this was opened and passed over.
+  func schedulesTurned(_ turn: SchedulerDriver.Turn)
 }
 
 extension DaemonEvents {
@@ -28,6 +34,9 @@ extension DaemonEvents {
   func bytesMoved(_ direction: TransferDirection, worker: String, count: Int) {}
   func relayConnection(_ outcome: RelayOutcome) {}
   func workerRestarted(_ worker: String) {}
+  func intakePassed(_ summary: IntakeSummary, seconds: Double, at now: Timestamp) {}
+  func intakeFailed(seconds: Double) {}
+  func schedulesTurned(_ turn: SchedulerDriver.Turn) {}
 }
 
 /// Nobody looks.

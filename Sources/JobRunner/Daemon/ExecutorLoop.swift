@@ -19,7 +19,11 @@ final class ExecutorLoop: @unchecked Sendable {
   private let log: Logger
   private let request: ClaimRequest
   private let loop = StoppableLoop("executor", allowanceSeconds: 600)
+  /// Whether it turns.
+  var pulse: LoopPulse { loop.pulse }
   private let isDraining = Atomic(false)
+  /// Told each attempt's end, with its lease. Set before the start.
+  var onEnd: @Sendable (Lease, AttemptResult) -> Void = { _, _ in }
   /// Used by the loop's thread alone.
   private var isWorkerReady = false
   private var complaint = Complaint()
@@ -121,6 +125,7 @@ final class ExecutorLoop: @unchecked Sendable {
     let result = driver.run(io)
     keeper.stop()
     report(result, metadata)
+    onEnd(lease, result)
     states.note(CollectionOfOne(lease.job))
     tidy(after: result, of: lease, metadata)
     switch result {

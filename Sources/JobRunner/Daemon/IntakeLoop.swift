@@ -13,10 +13,13 @@ final class IntakeLoop: @unchecked Sendable {
   private let states: StateWriter
   private let interval: TimeInterval
   private let log: Logger
+  private let events: any DaemonEvents
   private let onWork: @Sendable () -> Void
   private let loop = StoppableLoop("intake", allowanceSeconds: 600)
   /// When a pass has earned its rest: a hint does not cut that short.
   private let restedAt = Mutex(Date.distantPast)
+  /// Whether it turns.
+  var pulse: LoopPulse { loop.pulse }
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
   private var ignored: [String] = []
@@ -27,7 +30,8 @@ final class IntakeLoop: @unchecked Sendable {
 
   init(
     queue: any QueueStore, inbox: StoreInbox, schedules: ScheduleBook, clock: any QueueClock,
-    states: StateWriter, interval: TimeInterval, log: Logger, onWork: @escaping @Sendable () -> Void
+    states: StateWriter, interval: TimeInterval, log: Logger,
+    events: any DaemonEvents = NoDaemonEvents(), onWork: @escaping @Sendable () -> Void
   ) {
     self.queue = queue
     self.inbox = inbox
@@ -36,6 +40,7 @@ final class IntakeLoop: @unchecked Sendable {
     self.states = states
     self.interval = interval
     self.log = log
+    self.events = events
     self.onWork = onWork
   }
 
@@ -71,6 +76,7 @@ final class IntakeLoop: @unchecked Sendable {
         if let nextDue { seconds = min(seconds, max(Self.shortestRestSeconds, Self.seconds(nextDue - clock.now()))) }
         complaint.clear()
       } catch {
+        events.intakeFailed(seconds: -begin.timeIntervalSinceNow)
         if complaint.isDue("\(error)") { log.warning("intake: \(error)") }
       }
     } while loop.rest(atMost: seconds)
@@ -81,20 +87,24 @@ final class IntakeLoop: @unchecked Sendable {
   /// - Returns: when a schedule is due next.
   private func pass(_ intake: inout IntakeDriver) throws -> Timestamp? {
     let now = clock.now()
+    let begin = Date()
     intake.follow(InboxRoutes(schedules: schedules.inForce))
     let reaped = try queue.reap(.expired, at: now)
     for lease in reaped { log.warning("lease expired", metadata: ["job": "\(lease.job)"]) }
+    for lease in reaped { events.leaseReaped(lease.fault) }
     states.note(reaped.map(\.job))
     let summary = try intake.pass(at: now)
     for job in summary.newJobs { log.info("taken in", metadata: ["job": "\(job)"]) }
     for job in summary.cancelledJobs { log.info("cancelled", metadata: ["job": "\(job)"]) }
     states.note(summary.newJobs + summary.cancelledJobs)
+    events.intakePassed(summary, seconds: -begin.timeIntervalSinceNow, at: now)
     if summary.ignoredExamples != ignored {
       ignored = summary.ignoredExamples
       log.warning("\(summary.ignored) objects are no bundle within its limits and no cancel, such as \(ignored)")
     }
     var hasWork = !summary.newJobs.isEmpty
     let turn = try SchedulerDriver(schedules.ticking, store: queue).turn(at: now)
+    events.schedulesTurned(turn)
     for (schedule, runs) in turn.opened {
       for run in runs {
         log.info("schedule run opened", metadata: ["schedule": "\(schedule)", "run": "\(run)"])

@@ -16,6 +16,8 @@ final class StateWriter: @unchecked Sendable {
   private let clock: any QueueClock
   private let log: Logger
   private let loop = StoppableLoop("states", allowanceSeconds: 300)
+  /// Whether it turns.
+  var pulse: LoopPulse { loop.pulse }
   /// Jobs to write, with the items done.
   private let waiting = Mutex<[JobName: UInt64]>([:])
   /// Used by the writing thread alone.

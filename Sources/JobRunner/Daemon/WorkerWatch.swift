@@ -3,6 +3,8 @@
 final class WorkerWatch: Sendable {
   private let supervisor: WorkerSupervisor
   private let loop = StoppableLoop("worker watch", allowanceSeconds: 600)
+  /// Whether it turns.
+  var pulse: LoopPulse { loop.pulse }
   private static let intervalSeconds = 2.0
   private static let intervalAfterFailureSeconds = 10.0
 

@@ -25,7 +25,10 @@ final class DaemonMetrics: Sendable {
       labels: ["outcome"]),
     known: (JobOutcome.allCases.map(\.rawValue) + ["cancelled", "dead"]).map { [$0] })
   let leasesExpired = CounterFamily(
-    MetricDescription("ephemeral_leases_expired", "Leases that were taken back because no heartbeat came."))
+    MetricDescription(
+      "ephemeral_leases_expired", "Leases that were taken back, by why: no heartbeat, deadline, or the daemon's end.",
+      labels: ["fault"]),
+    known: [FaultClass.leaseExpired, .deadlineExceeded, .daemonLost].map { [$0.rawValue] })
   let fenceRejections = CounterFamily(
     MetricDescription(
       "ephemeral_fence_rejections", "Calls of attempts that no longer held their lease; nothing of them took effect."))

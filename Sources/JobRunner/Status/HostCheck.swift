@@ -18,7 +18,7 @@ struct HostCheck: Sendable {
   func refusal(of hosts: [String]) -> StatusResponse? {
     guard hosts.count == 1, let host = hosts.first else { return .plain(.badRequest, "a request has one Host") }
     guard isAccepted(host) else {
-      return .plain(.misdirectedRequest, "this endpoint does not go by that name (--metrics-host NAME permits one)")
+      return .plain(.misdirectedRequest, "this endpoint does not go by that name (--metrics-hosts NAME permits one)")
     }
     return nil
   }

@@ -1,3 +1,4 @@
+import Queue
 import Synchronization
 
 /// The last jobs that ended, for the status page: the database is asked once, at the start.
@@ -13,6 +14,32 @@ final class RecentReceipts: Sendable {
       lines.append(line)
       lines.sort { $0.finishedMs > $1.finishedMs }
       lines.removeLast(max(0, lines.count - Self.limit))
+    }
+  }
+
+  /// Takes an attempt's end, where it is the job's.
+  func note(_ lease: Lease, _ result: AttemptResult, at now: Timestamp) {
+    let outcome: String
+    switch result {
+    case .finished(let commit): outcome = commit.outcome.rawValue
+    case .cancelled: outcome = "cancelled"
+    case .dead: outcome = "dead"
+    default: return
+    }
+    add(
+      ReceiptLine(
+        job: lease.job, queue: lease.queue, outcome: outcome, finished: now, attempts: lease.attempt,
+        bundleBytes: lease.bundleBytes))
+  }
+
+  /// Takes what the queue remembers, at the daemon's start.
+  func note(_ jobs: [Job]) {
+    for job in jobs {
+      guard let finished = job.finishedAt else { continue }
+      add(
+        ReceiptLine(
+          job: job.name, queue: job.queue, outcome: job.commit?.outcome.rawValue ?? job.state.rawValue,
+          finished: finished, attempts: job.attempt, bundleBytes: job.bundleBytes))
     }
   }
 

@@ -48,6 +48,9 @@ final class StatusEndpoint: Sendable {
     _ settings: StatusSettings, parts: Parts, metrics: DaemonMetrics, clock: any QueueClock, log: Logger
   ) throws {
     let probe = StoreProbe(store: parts.store)
+    do { parts.receipts.note(try parts.queue.recentlyEnded(limit: RecentReceipts.limit)) } catch {
+      throw CannotStart("the status endpoint cannot read the queue: \(error)")
+    }
     let boards = parts.workers
     let queue = parts.queue
     let keeper = SnapshotKeeper(

@@ -16,7 +16,7 @@ package final class SQLiteQueue: QueueStore {
   private let group = GroupCommit()
   /// A copy that is being made.
   private let copy = Mutex<DatabaseCopy?>(nil)
-  private let onCommit = Mutex<(@Sendable (Duration) -> Void)?>(nil)
+  private let onCommit = Mutex<(@Sendable (Double) -> Void)?>(nil)
   let retryPolicy: RetryPolicy
   let random: any RandomSource
 
@@ -78,8 +78,10 @@ package final class SQLiteQueue: QueueStore {
       return "SQLite \(version), journal_mode=\(mode.uppercased()), synchronous=\(name)"
     }
   }
-  /// Has `body` told how long each commit took to become durable, on the thread that made it: it counts and returns.
-  package func observeCommits(_ body: @escaping @Sendable (Duration) -> Void) { onCommit.withLock { $0 = body } }
+
+  /// Has `body` told how many seconds each commit took to become durable, on the thread that made it: it counts and
+  /// returns.
+  package func observeCommits(_ body: @escaping @Sendable (Double) -> Void) { onCommit.withLock { $0 = body } }
 
   /// How many calls wrote, and in how many transactions, since the file was opened.
   package var writes: WriteTotals { group.totals }
@@ -113,7 +115,9 @@ package final class SQLiteQueue: QueueStore {
         return .commit
       }
       // A commit without changes flushes nothing.
-      if db.totalChangesCount != changes { onCommit.withLock { $0 }?(SuspendingClock.now - ended) }
+      guard db.totalChangesCount != changes, let observe = onCommit.withLock({ $0 }) else { return }
+      let took = (SuspendingClock.now - ended).components
+      observe(Double(took.seconds) + Double(took.attoseconds) * 1e-18)
     }
   }
 
