@@ -21,7 +21,7 @@ extension OperatorDesk {
         executor.wake()
       } while revived.count == Self.retryBatch
       return .done(
-        count == 1 ? "1 dead job will run again" : "\(count) dead jobs will run again",
+        "dead jobs that will run again: \(count)",
         ["retried": .number(Int64(count)), "queue": .optional(name?.rawValue)])
     }
     guard let text = request.queue else { return try answer(nil) }
@@ -45,7 +45,7 @@ extension OperatorDesk {
     }
     let summary = try janitor.sweep(policy, atMost: Self.sweepSeconds)
     var reply = OperatorReply.done(
-      "\(summary.prunedJobs) jobs pruned, \(summary.cleared.count) bundles out of the inbox"
+      "jobs pruned: \(summary.prunedJobs); bundles taken out of the inbox: \(summary.cleared.count)"
         + (summary.hasMore ? "; more is left, so run it again" : ""),
       [
         "pruned": .number(Int64(summary.prunedJobs)), "bundles": .number(Int64(summary.cleared.count)),
