@@ -33,8 +33,8 @@ package protocol RetentionStore: QueueStore {
   /// Forgets cancel statements. The names of their jobs stay known, so that a bundle that comes late is not run.
   func forgetCancels(_ cancels: [RecordedCancel]) throws
 
-  /// Deletes runs without members (though never a schedule's newest), names of pruned jobs, and lanes and queues without
-  /// jobs, each as old as `end`.
+  /// Deletes runs without members (though never a schedule's newest) and names of pruned jobs, each older than `end`, and
+  /// lanes and queues without jobs.
   /// - Returns: how many rows went; `limit` of a kind at most.
   func pruneRecords(before end: Timestamp, limit: Int) throws -> Int
 
