@@ -11,7 +11,7 @@ chromium=$(command -v chromium || command -v chromium-browser || true)
 source scripts/demo-lib.sh
 
 demo_state status
-rm -rf "$host" "$state/store/inbox" "$state/store/jobs" "$EPHEMERAL_HOME/ledger"
+kind=s3 # the store: moto, so that there are requests to count
 trap stop_all EXIT
 trap 'exit 130' INT TERM
 
@@ -43,17 +43,25 @@ submit "$(seal tonight "What came today." "And this.")" --schedule nightly-embed
 "$bin/ephemeral" schedule run-now nightly-embeddings >/dev/null
 "$bin/ephemeral" watch "$(cat "$state/night-job")" --timeout 600 >/dev/null
 submit "$(seal tomorrow "For tomorrow night.")" --schedule nightly-embeddings >/dev/null
-# No bundle at all: it ends in a refusal.
+# No bundle at all: no key opens it, and it is tried again for a while.
 garbage=$documents/garbage
 head -c 3000 /dev/zero >"$garbage"
-mkdir -p "$state/store/inbox/default"
-cp "$garbage" "$state/store/inbox/default/$(sha256sum "$garbage" | cut -d' ' -f1).age"
+curl -sS -o /dev/null -T "$garbage" \
+  "$EPHEMERALML_S3_ENDPOINT/bucket/demo/inbox/default/$(sha256sum "$garbage" | cut -d' ' -f1).age"
+for _ in $(seq 100); do
+  curl -sS "$url/status.json" | grep -q '"retry_wait" : 1' && break
+  sleep 0.2
+done
 # What waits: a paused queue.
 "$bin/ephemeral" queue pause default >/dev/null
 for name in drafts notes; do submit "$(seal "$name" "About $name.")" >/dev/null; done
 rm -rf "$documents"
 
 stage "What it answers"
+for _ in $(seq 60); do
+  [ "$(curl -sS -o /dev/null -w '%{http_code}' "$url/readyz")" = 200 ] && break
+  sleep 0.5
+done
 for path in healthz readyz status.json metrics status; do
   code=$(curl -sS -o "$state/$path.answer" -w '%{http_code}' "$url/$path")
   echo "/$path $code"

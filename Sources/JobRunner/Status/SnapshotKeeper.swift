@@ -45,6 +45,7 @@ final class SnapshotKeeper: @unchecked Sendable {
   private static let proofAge = Duration.seconds(15)
   /// Less room than this is as good as none: the write-ahead log grows to some megabytes.
   private static let leastFreeBytes = 32.0 * 1024 * 1024
+  private static let impatientSeconds = 1.0
   /// Looks rest so many times as long as they took.
   private static let restFactor = 10.0
 
@@ -70,7 +71,9 @@ final class SnapshotKeeper: @unchecked Sendable {
         let begin = SuspendingClock.now
         look()
         let took = SuspendingClock.now - begin
-        seconds = max(interval, Double(took.components.seconds) * Self.restFactor)
+        // What is not ready may be in a moment: a start, an outage's end.
+        let wish = latest?.readiness.isReady ?? false ? interval : min(interval, Self.impatientSeconds)
+        seconds = max(wish, Double(took.components.seconds) * Self.restFactor)
       } while loop.rest(atMost: seconds)
     }
   }
