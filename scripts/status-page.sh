@@ -43,13 +43,13 @@ submit "$(seal tonight "What came today." "And this.")" --schedule nightly-embed
 "$bin/ephemeral" schedule run-now nightly-embeddings >/dev/null
 "$bin/ephemeral" watch "$(cat "$state/night-job")" --timeout 600 >/dev/null
 submit "$(seal tomorrow "For tomorrow night.")" --schedule nightly-embeddings >/dev/null
-# No bundle at all: no key opens it, and it is tried again for a while.
+# No bundle at all: it ends in a refusal.
 garbage=$documents/garbage
 head -c 3000 /dev/zero >"$garbage"
 curl -sS -o /dev/null -T "$garbage" \
   "$EPHEMERALML_S3_ENDPOINT/bucket/demo/inbox/default/$(sha256sum "$garbage" | cut -d' ' -f1).age"
 for _ in $(seq 100); do
-  curl -sS "$url/status.json" | grep -q '"retry_wait" : 1' && break
+  curl -sS "$url/status.json" | grep -q '"outcome" : "refused"' && break
   sleep 0.2
 done
 # What waits: a paused queue.

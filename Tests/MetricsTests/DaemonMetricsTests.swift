@@ -1,8 +1,11 @@
 import Foundation
+
+import Queue
 import TestSupport
 import Testing
 
 @testable import JobRunner
+@testable import ObjectStore
 
 /// The daemon's own metrics: judged by Prometheus' tools, and by those who use them.
 @Suite("The daemon's metrics")
@@ -71,6 +74,39 @@ struct DaemonMetricsTests {
     let text = Self.filled().exposition(as: .text)
     let run = try ProgramRun(try Need.promtool.require(), ["check", "metrics"], input: text)
     #expect(run.status == 0 && run.errors.isEmpty && run.output.isEmpty, "\(run.output)\(run.errors)")
+  }
+
+  @Test("Events of the daemon and of the store end up under the labels that the page promises")
+  func events() throws {
+    let metrics = DaemonMetrics()
+    let queue = try #require(QueueName("default"))
+    metrics.attemptEnded(worker: "w", queue: queue, seconds: 2, ending: .finished(.partial))
+    metrics.attemptEnded(worker: "w", queue: queue, seconds: 2, ending: .retry(.workerLost))
+    metrics.attemptEnded(worker: "w", queue: queue, seconds: 2, ending: .fenced)
+    metrics.leaseReaped(.leaseExpired)
+    metrics.bytesMoved(.toWorker, worker: "w", count: 512)
+    metrics.relayConnection(.unreachable)
+    func request(_ outcome: StoreRequest.Outcome, _ status: Int, attempt: Int = 1) -> StoreRequest {
+      StoreRequest(
+        operation: .getObject, outcome: outcome, status: status, sentBytes: 1, receivedBytes: 10, seconds: 0.2,
+        attempt: attempt)
+    }
+    for one in [request(.ok, 200), request(.refused, 404), request(.refused, 403), request(.connection, 0, attempt: 2)]
+    {
+      metrics.requestEnded(one)
+    }
+    let text = metrics.exposition(as: .text)
+    for line in [
+      "ephemeral_jobs_ended_total{outcome=\"partial\"} 1", "ephemeral_attempt_faults_total{fault=\"worker_lost\"} 1",
+      "ephemeral_fence_rejections_total 1", "ephemeral_leases_expired_total{fault=\"lease_expired\"} 1",
+      "ephemeral_attempt_duration_seconds_bucket{result=\"retry\",le=\"2.5\"} 1",
+      "ephemeral_worker_transfer_bytes_total{worker=\"w\",direction=\"to_worker\"} 512",
+      "ephemeral_kms_relay_connections_total{result=\"unreachable\"} 1",
+      "ephemeral_store_requests_total{operation=\"GetObject\",outcome=\"not_found\"} 1",
+      "ephemeral_store_requests_total{operation=\"GetObject\",outcome=\"refused\"} 1",
+      "ephemeral_store_retries_total{operation=\"GetObject\"} 1",
+      "ephemeral_store_transfer_bytes_total{direction=\"in\"} 40",
+    ] { #expect(text.contains("\n" + line + "\n"), "\(line)") }
   }
 
   @Test("Dashboard, alerts and documentation name no metric that is not there, and the documentation names all")

@@ -62,7 +62,9 @@ extension DaemonMetrics: DaemonEvents {
 extension DaemonMetrics: StoreObserver {
   func requestEnded(_ request: StoreRequest) {
     let operation = request.operation.rawValue
-    storeRequests.increment([operation, request.outcome.rawValue])
+    // Each attempt looks for a commit that mostly is not there yet: that is an answer, and no refusal to be alarmed by.
+    let isAbsent = request.outcome == .refused && request.status == 404
+    storeRequests.increment([operation, isAbsent ? "not_found" : request.outcome.rawValue])
     storeSeconds.observe(request.seconds, [operation])
     if request.attempt > 1 { storeRetries.increment([operation]) }
     storeBytes.increment(["out"], by: Double(request.sentBytes))
