@@ -1,5 +1,4 @@
 import Foundation
-
 import Queue
 import TestSupport
 import Testing
