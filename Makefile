@@ -24,7 +24,7 @@ ROUNDS ?= 3
 DISK ?= .bench
 TARGET ?=
 
-.PHONY: help deps model build demo demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
+.PHONY: help deps model build demo nightly demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ build: deps ## The three programs: ephemeral, enclave-worker, devcloud
 demo: deps model ## A whole job on this machine; DOCS=folder-or-file, STORE=s3 for S3 (moto)
 	@swift build $(SWIFT_FLAGS)
 	@scripts/demo.sh "$(STORE)" "$(DOCS)"
+
+nightly: deps model ## Three nights of a schedule with `ephemeral sync`, and an audit that names a lost one (docs/nightly.md)
+	@swift build $(SWIFT_FLAGS)
+	@scripts/nightly-example.sh
 
 demo-attack: ## After a demo: play the host, and read each refusal
 	@scripts/demo-attack.sh

@@ -66,6 +66,8 @@ if command -v systemd-analyze >/dev/null; then
   trap 'rm -rf "$stage"' EXIT
   mkdir -p "$stage"/etc/systemd/system "$stage"/opt/ephemeral/bin
   cp infra/systemd/*.service infra/systemd/*.timer "$stage/etc/systemd/system/"
+  # The client's units belong to a user's manager; as one instance, of the user who checks.
+  for unit in infra/systemd/user/ephemeral-sync@.*; do cp "$unit" "$stage/etc/systemd/system/ephemeral-sync@check.${unit##*.}"; done
   for program in ephemeral run-enclave ephemeral-metrics; do install -m 755 /bin/true "$stage/opt/ephemeral/bin/$program"; done
   printf '[Service]\nType=oneshot\nExecStart=/opt/ephemeral/bin/ephemeral\n' \
     >"$stage/etc/systemd/system/nitro-enclaves-allocator.service"
@@ -76,7 +78,7 @@ if command -v systemd-analyze >/dev/null; then
   for unit in ephemeral-*.service ephemeral-*.timer; do
     check "systemd-analyze verify $unit" systemd-analyze verify --root="$stage" --man=no --recursive-errors=one "$unit"
   done
-  for unit in ephemeral-daemon ephemeral-enclave; do
+  for unit in ephemeral-daemon ephemeral-enclave ephemeral-sync@check; do
     # The table of a unit that passes or fails has ninety lines; its last says it.
     check "systemd-analyze security $unit.service: exposure at most 3.0" bash -o pipefail -c \
       'systemd-analyze security --offline=true --threshold=30 --root="$1" "$2" --no-pager | tail -1' _ "$stage" "$unit.service"

@@ -16,7 +16,7 @@ stage() { printf '\n%s== %s%s  [%s s]\n' "$bold" "$1" "$plain" "$(elapsed)"; }
 
 # Shows a command as a person would type it, then runs it.
 run() {
-  printf '%s$ %s%s\n' "$bold" "$(printf '%q ' "$@")" "$plain" | sed "s#$root/##g; s#$bin/##g"
+  printf '%s$ %s%s\n' "$bold" "$(printf '%q ' "$@")" "$plain" | sed "s#$bin/##g; s#$root/##g"
   "$@"
 }
 

@@ -67,6 +67,7 @@ put 0644 "$work/daemon.yaml" share/doc/ephemeral/examples/daemon.yaml
 for unit in infra/systemd/user/*.service infra/systemd/user/*.timer; do
   [ ! -e "$unit" ] || filled 0644 "$unit" "lib/systemd/user/${unit##*/}"
 done
+for example in infra/systemd/user/*.example; do put 0644 "$example" "share/doc/ephemeral/examples/$(basename "$example" .example)"; done
 
 if [ "$components" != client ]; then
   for unit in infra/systemd/*.service infra/systemd/*.timer; do filled 0644 "$unit" "lib/systemd/system/${unit##*/}"; done

@@ -25,7 +25,8 @@ struct Ephemeral: ParsableCommand {
       CommandGroup(
         name: "Analyst",
         subcommands: [
-          SetupCommand.self, SubmitCommand.self, StatusCommand.self, ListCommand.self, WatchCommand.self,
+          SetupCommand.self, SubmitCommand.self, SyncCommand.self, StatusCommand.self, ListCommand.self,
+          WatchCommand.self,
           CancelCommand.self, ResendCommand.self, AbandonCommand.self, ResultsCommand.self, ReceiptsCommand.self,
           KeysCommand.self, TrustCommand.self,
         ]),

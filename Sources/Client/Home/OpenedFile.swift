@@ -38,6 +38,13 @@ package final class OpenedFile: ByteSource, ByteSink {
     return status.st_mode & S_IFMT == S_IFREG ? UInt64(max(status.st_size, 0)) : nil
   }
 
+  /// What the system says of the open file, whatever has its name by now.
+  func status() throws -> stat {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw PrivateFiles.failure("read", path) }
+    return status
+  }
+
   package func read(upTo count: Int) throws -> [UInt8] {
     let wanted = min(max(count, 0), 1 << 20)
     guard wanted > 0 else { return [] }
@@ -72,6 +79,15 @@ package final class OpenedFile: ByteSource, ByteSink {
   /// Makes what was written survive a power cut.
   package func sync() throws {
     guard fsync(descriptor) == 0 else { throw PrivateFiles.failure("write", path) }
+  }
+
+  /// Takes the exclusive lock of this file if nobody holds it.
+  func tryLock() throws -> Bool {
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+      if errno == EWOULDBLOCK { return false }
+      guard errno == EINTR else { throw PrivateFiles.failure("lock", path) }
+    }
+    return true
   }
 
   /// Waits for the exclusive lock of this file, which goes with the descriptor.

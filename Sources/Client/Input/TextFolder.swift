@@ -17,74 +17,56 @@ package struct TextFolder: InputOrigin {
 
   package func forEach(_ body: (InputPiece) throws -> Void) throws -> SkippedInput {
     var skipped = SkippedInput()
-    try walk("", depth: 0, &skipped, body)
+    try forEachFile(leftOut: { skipped.add($0, $1) }) { path, _ in
+      guard let file = try TextFile(path: "\(name)/\(path)") else { return skipped.add(path, "cannot be read") }
+      switch try file.content() {
+      case .text(let bytes): try body(InputPiece(place: .file(path), bytes: bytes))
+      case .left(let reason): skipped.add(path, reason)
+      }
+    }
     return skipped
   }
 
+  /// Visits every regular file with its path below the folder and its status, in order.
+  ///
+  /// - Parameter leftOut: is told each other name, a folder's too, and why it is left out.
+  /// - Throws: ``ClientError`` when the folder itself cannot be read; what `visit` throws.
+  func forEachFile(leftOut: (String, String) -> Void, _ visit: (String, stat) throws -> Void) throws {
+    try walk("", depth: 0, leftOut, visit)
+  }
+
   private func walk(
-    _ relative: String, depth: Int, _ skipped: inout SkippedInput, _ body: (InputPiece) throws -> Void
+    _ relative: String, depth: Int, _ leftOut: (String, String) -> Void, _ visit: (String, stat) throws -> Void
   ) throws {
     let directory = relative.isEmpty ? name : "\(name)/\(relative)"
-    guard let names = try names(directory) else { return skipped.add(relative, "a folder that cannot be read") }
+    guard let names = try names(directory) else { return leftOut(relative, "a folder that cannot be read") }
     for bytes in names {
       guard let leaf = String(validating: bytes, as: UTF8.self) else {
-        skipped.add("\(directory)/?", "its name is not UTF-8")
+        leftOut("\(directory)/?", "its name is not UTF-8")
         continue
       }
       let path = relative.isEmpty ? leaf : "\(relative)/\(leaf)"
       if leaf.hasPrefix(".") {
-        skipped.add(path, "hidden")
+        leftOut(path, "hidden")
         continue
       }
       var status = stat()
       guard lstat("\(name)/\(path)", &status) == 0 else {
-        skipped.add(path, "cannot be read")
+        leftOut(path, "cannot be read")
         continue
       }
       switch status.st_mode & S_IFMT {
       case S_IFDIR:
         if depth >= Self.depthLimit {
-          skipped.add(path, "nested too deep")
+          leftOut(path, "nested too deep")
         } else {
-          try walk(path, depth: depth + 1, &skipped, body)
+          try walk(path, depth: depth + 1, leftOut, visit)
         }
-      case S_IFREG: try take(path, Int64(status.st_size), &skipped, body)
-      case S_IFLNK: skipped.add(path, "symbolic link")
-      default: skipped.add(path, "not a regular file")
+      case S_IFREG: try visit(path, status)
+      case S_IFLNK: leftOut(path, "symbolic link")
+      default: leftOut(path, "not a regular file")
       }
     }
-  }
-
-  private func take(
-    _ path: String, _ size: Int64, _ skipped: inout SkippedInput, _ body: (InputPiece) throws -> Void
-  ) throws {
-    guard size > 0 else { return skipped.add(path, "empty") }
-    let descriptor = open("\(name)/\(path)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-    guard descriptor >= 0 else { return skipped.add(path, "cannot be read") }
-    let file = OpenedFile(descriptor: descriptor, path: path)
-    let head = try file.read(upTo: 4096)
-    if let reason = Self.notText(head) { return skipped.add(path, reason) }
-    guard size <= Int64(Limits.inputLineBytes) else {
-      return skipped.add(path, "larger than \(Limits.inputLineBytes >> 20) MiB")
-    }
-    var bytes = head
-    while bytes.count <= Limits.inputLineBytes {
-      let piece = try file.read(upTo: 1 << 18)
-      if piece.isEmpty { break }
-      bytes += piece
-    }
-    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-    guard String(validating: bytes, as: UTF8.self) != nil else { return skipped.add(path, "not UTF-8 text") }
-    if bytes.contains(0) { return skipped.add(path, "not text") }
-    guard bytes.contains(where: { $0 > 0x20 }) else { return skipped.add(path, "empty") }
-    try body(InputPiece(place: .file(path), bytes: bytes))
-  }
-
-  /// Why the beginning of a file shows that it is no text; nil when it may be.
-  private static func notText(_ head: [UInt8]) -> String? {
-    if head.contains(0) { return "not text" }
-    let controls = head.count(where: { $0 < 0x20 && ![0x09, 0x0A, 0x0C, 0x0D, 0x1B].contains($0) })
-    return controls * 20 > head.count ? "not text" : nil
   }
 
   /// Names as bytes, since not every file system keeps to UTF-8; nil when the folder cannot be read.

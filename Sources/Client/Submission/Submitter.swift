@@ -69,6 +69,27 @@ package struct Submitter {
     _ origin: any InputOrigin, _ request: SubmissionRequest, nowMs: UInt64,
     progress: (UInt64) -> Void = { _ in }, report: (InputSurvey) -> Void = { _ in }
   ) throws -> PreparedSubmission {
+    let standing = try standing(request, nowMs: nowMs)
+    let (policy, submitter, model) = (standing.policy, standing.submitter, standing.model)
+    let announcement = try trust.announcements(profile).refresh(from: store, policy: policy, nowMs: nowMs)
+    let surveyor = InputSurveyor(
+      tokenizer: try ModelCatalog(store: store, policy: policy).tokenizer(of: model),
+      dimensions: Int(clamping: model.claims.dimensions), maximumItems: policy.claims.maximumItems,
+      maximumBytes: policy.claims.maximumInputBytes)
+    let survey = try surveyor.survey(origin, progress: progress)
+    report(survey)
+    try Self.judge(survey, request, origin.name)
+    return PreparedSubmission(
+      request: request, policy: policy, announcement: announcement, model: model, submitter: submitter, origin: origin,
+      survey: survey, recipients: try recipients(request, policy))
+  }
+
+  /// Who may compute what: the newest policy, what it says of this submitter, and the model that is meant.
+  ///
+  /// - Throws: ``ClientError`` of kind `rejected` where the policy does not allow it; what the store throws.
+  func standing(
+    _ request: SubmissionRequest, nowMs: UInt64
+  ) throws -> (policy: TrustedPolicy, submitter: PolicySubmitter, model: PublishedModel) {
     let policy = try trust.policies(profile).refresh(from: store, nowMs: nowMs)
     let key = try keys.signingKey(.submitter)
     guard let submitter = policy.claims.submitter(key.verifyingKey) else {
@@ -83,22 +104,12 @@ package struct Submitter {
         "policy version \(policy.claims.version) does not allow \(submitter.name) the operation \(request.operation)",
         remedy: "allow it in the policy", by: .securityOfficer)
     }
-    let catalog = ModelCatalog(store: store, policy: policy)
-    let model = try catalog.model(request.model, for: submitter)
+    let model = try ModelCatalog(store: store, policy: policy).model(request.model, for: submitter)
     guard model.claims.operations.contains(request.operation) else {
       throw ClientError(
         .usage, "\(model.claims.name) cannot \(request.operation)", remedy: "choose another with --model")
     }
-    let announcement = try trust.announcements(profile).refresh(from: store, policy: policy, nowMs: nowMs)
-    let surveyor = InputSurveyor(
-      tokenizer: try catalog.tokenizer(of: model), dimensions: Int(clamping: model.claims.dimensions),
-      maximumItems: policy.claims.maximumItems, maximumBytes: policy.claims.maximumInputBytes)
-    let survey = try surveyor.survey(origin, progress: progress)
-    report(survey)
-    try Self.judge(survey, request, origin.name)
-    return PreparedSubmission(
-      request: request, policy: policy, announcement: announcement, model: model, submitter: submitter, origin: origin,
-      survey: survey, recipients: try recipients(request, policy))
+    return (policy, submitter, model)
   }
 
   private static func judge(_ survey: InputSurvey, _ request: SubmissionRequest, _ name: String) throws {
@@ -137,8 +148,12 @@ package struct Submitter {
   /// Seals a prepared job into the ledger: number, manifest and bundle appear there at once, before any upload. A job
   /// that has the request's idempotency key already is returned instead.
   ///
+  /// - Parameter alongside: writes more files into the entry, which appear with it or not at all.
   /// - Throws: ``ClientError`` of kind `retryable` when the policy or the sealing key ended while the input was read.
-  package func seal(_ prepared: PreparedSubmission, nowMs: UInt64) throws -> LedgerEntry {
+  package func seal(
+    _ prepared: PreparedSubmission, nowMs: UInt64,
+    alongside: (_ position: StreamPosition, _ directory: String) throws -> Void = { _, _ in }
+  ) throws -> LedgerEntry {
     // Reading the input may have taken hours, or waited for a pipe.
     guard nowMs < prepared.policy.claims.notAfterMs, nowMs < prepared.announcement.claims.notAfterMs else {
       throw ClientError(
@@ -161,6 +176,7 @@ package struct Submitter {
       }
       try file.sync()
       try PrivateFiles.write(manifest.bytes, to: "\(directory)/manifest.cose")
+      try alongside(position, directory)
       return LedgerRecord(
         job: sealed.job, manifest: manifest.digest, bundleBytes: sealed.bytes, profile: profile.name,
         policyVersion: claims.policyVersion, store: store.location, queue: request.folder, stream: position,

@@ -68,8 +68,7 @@ struct SubmitCommand: ParsableCommand {
     guard (1...8760).contains(validFor) else { throw ValidationError("--valid-for takes 1 to 8760 hours.") }
     if let waitTimeout, waitTimeout < 0 { throw ValidationError("--wait-timeout takes seconds.") }
     if let schedule, !QueueFolder.isLegal(schedule) {
-      throw ValidationError(
-        "--schedule takes a name of 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit, and not `cancel`.")
+      throw ValidationError(QueueFolder.rule)
     }
   }
 
@@ -130,14 +129,7 @@ struct SubmitCommand: ParsableCommand {
     request.refuseLong = refuseLong
     request.allowEmpty = allowEmpty
     request.idempotencyKey = idempotencyKey
-    request.recipients = try recipient.map { text in
-      do {
-        return try HybridRecipient(text)
-      } catch {
-        throw ClientError(
-          .usage, "a --recipient is not usable: \(error)", remedy: "give age1pq1…, as `age-keygen -pq` prints it")
-      }
-    }
+    request.recipients = try recipient.map(RecipientArgument.parse)
     return request
   }
 
@@ -171,12 +163,29 @@ enum QueueFolder {
   /// What the daemon takes as a queue's name; a job in another folder would never be looked at.
   static func isLegal(_ name: String) -> Bool { QueueName(name) != nil }
 
+  /// What a refusal of `--schedule` says.
+  static let rule =
+    "--schedule takes a name of 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit, and not `cancel`."
+
   /// A tenant's folder, checked for the same reason.
   static func tenant(_ name: String?) throws -> String? {
     guard let name, TenantName(name) == nil else { return name }
     throw ClientError(
       .usage, "\(name) is no tenant's name",
       remedy: "give 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit, as the host's operator told you")
+  }
+}
+
+/// `--recipient`.
+enum RecipientArgument {
+  /// - Throws: ``ClientError`` of kind `usage`.
+  static func parse(_ text: String) throws -> HybridRecipient {
+    do {
+      return try HybridRecipient(text)
+    } catch {
+      throw ClientError(
+        .usage, "a --recipient is not usable: \(error)", remedy: "give age1pq1…, as `age-keygen -pq` prints it")
+    }
   }
 }
 
