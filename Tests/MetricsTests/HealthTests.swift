@@ -82,6 +82,7 @@ struct HealthTests {
     struct Away: Error, CustomStringConvertible { let description = "the disk is away" }
     let fails = Mutex(false)
     let isReady = Mutex(true)
+    let policyEnds = Mutex<UInt64?>(.max)
     let metrics = DaemonMetrics()
     let clock = SystemClock()
     let keeper = SnapshotKeeper(
@@ -102,7 +103,7 @@ struct HealthTests {
             WorkerLine(worker: "w", state: ready ? "ready" : "not_ready", isReady: ready, reason: ready ? nil : "gone")
           ]
         },
-        policy: { isReady.withLock { $0 } ? PolicyLine(version: 2, expiresMs: .max) : nil }, epoch: { nil },
+        policy: { policyEnds.withLock { $0 }.map { PolicyLine(version: 2, expiresMs: $0) } }, epoch: { nil },
         storeFault: { isReady.withLock { $0 } ? nil : "no answer" }, receipts: { [] }, stateFolder: "/"),
       metrics: metrics, clock: clock)
     keeper.look()
@@ -111,6 +112,14 @@ struct HealthTests {
     #expect(text.contains("ephemeral_queue_jobs{queue=\"default\",state=\"ready\"} 5\n"))
     #expect(text.contains("ephemeral_worker_ready{worker=\"w\"} 1\n") && text.contains("ephemeral_policy_version 2\n"))
     #expect(!text.contains("ephemeral_epoch_expiry"))
+    // A ready worker has one in force, also where the host cannot read it; one that is read and past its end is none.
+    policyEnds.withLock { $0 = nil }
+    keeper.look()
+    #expect(keeper.latest?.readiness.isReady == true)
+    policyEnds.withLock { $0 = 1 }
+    keeper.look()
+    #expect(keeper.latest?.readiness.reasons.first?.contains("version 2 has ended") == true)
+    policyEnds.withLock { $0 = nil }
     fails.withLock { $0 = true }
     isReady.withLock { $0 = false }
     keeper.look()

@@ -91,7 +91,7 @@ final class SnapshotKeeper: @unchecked Sendable {
       .init("store", fault: sources.storeFault()),
       .init("queue", fault: queueFault),
       .init("workers", fault: Self.fault(of: workers)),
-      .init("policy", fault: Self.fault(of: policy, at: now)),
+      .init("policy", fault: Self.fault(of: policy, workers, at: now)),
     ])
     let snapshot = StatusSnapshot(
       takenMs: now.milliseconds, about: sources.about, readiness: readiness, policy: policy, epoch: sources.epoch(),
@@ -128,8 +128,11 @@ final class SnapshotKeeper: @unchecked Sendable {
     return reasons.isEmpty ? "no worker is ready yet" : reasons.joined(separator: "; ")
   }
 
-  private static func fault(of policy: PolicyLine?, at now: Timestamp) -> String? {
-    guard let policy else { return "none is in force yet that the host can read (--policy-key lets it)" }
+  /// A worker that is ready has a policy in force, also where the host has no key to read it by.
+  private static func fault(of policy: PolicyLine?, _ workers: [WorkerLine], at now: Timestamp) -> String? {
+    guard let policy else {
+      return workers.contains(where: \.isReady) ? nil : "none is in force yet, as far as the host can tell"
+    }
     guard policy.expiresMs > UInt64(max(0, now.milliseconds)) else {
       return "version \(policy.version) has ended: the security officer signs a new one (ephemeral policy sign)"
     }
