@@ -33,6 +33,23 @@ struct ResendTests {
     #expect(clientError { _ = try upload.resend(entry, nowMs: Desk.nowMs) }?.kind == .invalid)
   }
 
+  @Test("a tenant's bundle goes to his folder, is found there again, and takes the numbers of the same stream")
+  func tenants() throws {
+    let desk = try Desk()
+    let plain = try desk.submit(["one"])
+    let entry = try desk.submit(["two"]) { $0.tenant = "team-a" }
+    #expect(entry.record.queue == "default/team-a" && entry.record.stream.name == plain.record.stream.name)
+    #expect(entry.record.stream.sequence == plain.record.stream.sequence + 1)
+    #expect(try key(entry).text == "inbox/default/team-a/\(entry.record.job.hex).age")
+    #expect(try desk.store.head(try key(entry))?.bytes == entry.record.bundleBytes)
+    let upload = BundleUpload(ledger: desk.ledger, store: desk.store)
+    #expect(try upload.resend(entry, nowMs: Desk.nowMs) == false)
+    #expect(try QueueFolder.tenant("team-a") == "team-a" && QueueFolder.tenant(nil) == nil)
+    for wrong in ["", "cancel", "a/b", "../x", String(repeating: "t", count: 64)] {
+      #expect(clientError { _ = try QueueFolder.tenant(wrong) }?.kind == .usage)
+    }
+  }
+
   @Test("a job with a result is not sent again, nor one whose bundle went away with its receipt")
   func finished() throws {
     let desk = try Desk()
