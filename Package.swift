@@ -63,6 +63,7 @@ let package = Package(
     // C
     .target(name: "CBlas"),
     .target(name: "CPlatform"),
+    .target(name: "CProcess"),
     .target(name: "CBuildInfo", cSettings: buildInfo),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
@@ -93,7 +94,7 @@ let package = Package(
       name: "JobRunner",
       dependencies: [
         "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "EnclaveImage",
-        "CPlatform", "CBuildInfo", arguments, logging, yams,
+        "CProcess", "CPlatform", "CBuildInfo", arguments, logging, yams,
       ] + crypto + nio),
     .executableTarget(
       name: "DevCloud",

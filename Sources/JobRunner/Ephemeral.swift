@@ -35,7 +35,8 @@ struct Ephemeral: ParsableCommand {
       CommandGroup(
         name: "Host operator",
         subcommands: [
-          DaemonCommand.self, QueueCommand.self, ScheduleCommand.self, EpochsCommand.self, DatabaseCommand.self,
+          DaemonCommand.self, WorkersCommand.self, QueueCommand.self, ScheduleCommand.self, EpochsCommand.self,
+          DatabaseCommand.self,
         ]),
       CommandGroup(name: "Everybody", subcommands: [ConfigCommand.self]),
     ])

@@ -82,6 +82,9 @@ package final class Channel: @unchecked Sendable {
     return try body()
   }
 
+  /// Ends every wait from now on by a time from now; before the channel is shared by two threads, one for each way.
+  package func limitLife(milliseconds: Int32) { deadline = min(deadline ?? .max, Self.now + Int64(milliseconds)) }
+
   private static var now: Int64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)

@@ -95,7 +95,7 @@ struct LoopTests {
   func executorWaits() throws {
     let host = try TestDaemon()
     let job = try host.upload("one")
-    let executor = host.executor()
+    let executor = try host.executor()
     host.states.start()
     executor.start()
     defer {
@@ -118,10 +118,10 @@ struct LoopTests {
   @Test("A stop gives the attempt under way back: it costs the job nothing")
   func executorStops() throws {
     let host = try TestDaemon()
-    let worker = try ScriptedWorker(host.worker, hangsInJobs: true)
+    let worker = try ScriptedWorker(host.worker, .hangsInJobs)
     defer { worker.stop() }
     let job = try host.upload("one")
-    let executor = host.executor()
+    let executor = try host.executor()
     executor.start()
     eventually { worker.stuckJobs == 1 }
     executor.stop(within: 60)
@@ -137,7 +137,7 @@ struct LoopTests {
     defer { worker.stop() }
     let job = try host.upload("one")
     host.store.failOnce("attempts/1/receipt.cose")
-    let executor = host.executor()
+    let executor = try host.executor()
     executor.start()
     defer { executor.stop(within: 5) }
     try eventually { try host.state(of: job) == .finished }

@@ -18,10 +18,12 @@ final class TestDaemon: Sendable {
   let states: StateWriter
   let log = LogLines()
   let worker: Endpoint
-  private let credentials: AWSCredentials
+  /// What workers of this host share.
+  let shared: WorkerSurroundings
+  private let relay: KMSRelay
 
-  init() throws {
-    credentials = AWSCredentials(accessKeyID: "AKIATEST", secret: try SecretBytes(copying: [1, 2, 3]))
+  init(events: any DaemonEvents = NoDaemonEvents()) throws {
+    let credentials = AWSCredentials(accessKeyID: "AKIATEST", secret: try SecretBytes(copying: [1, 2, 3]))
     folder = NSTemporaryDirectory() + "/h-\(UInt32.random(in: 0 ... .max))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     store = try ScriptedStore(folder: folder + "/store")
@@ -30,6 +32,11 @@ final class TestDaemon: Sendable {
     states = StateWriter(
       store: store, queue: queue, clock: SystemClock(), log: log.logger, pauseAfterFailureSeconds: 0.05)
     _ = try store.put(try ObjectKey(StoreLayout.policy), [1], .always)
+    relay = try KMSRelay(listenOn: .unix(folder + "/r.sock"), target: .automatic, log: log.logger)
+    shared = WorkerSurroundings(
+      queue: queue, store: store, clock: SystemClock(), states: states,
+      policies: StorePolicy(store: store, policyKey: nil), shelf: EpochShelf(store: store), roster: WorkerRoster(),
+      credentials: FixedCredentials(credentials), events: events, log: log.logger)
   }
 
   deinit {
@@ -45,40 +52,43 @@ final class TestDaemon: Sendable {
       states: states, interval: 0.02, log: log.logger, onWork: { found.increment() })
   }
 
-  private func supervisor() -> WorkerSupervisor {
-    WorkerSupervisor(
-      client: WorkerClient(endpoint: .direct(worker)), store: store, relay: .unix(folder + "/r.sock"), policyKey: nil,
-      credentials: FixedCredentials(credentials), onPolicy: { _ in }, log: log.logger)
+  /// A worker of this host at a socket of its folder.
+  ///
+  /// - Parameter socket: nil is the host's ``worker``.
+  func managed(
+    _ name: String = "w", at socket: String? = nil, queues: [QueueName]? = nil, start: StartCommand? = nil
+  ) throws -> ManagedWorker {
+    var settings = try WorkerSettings("\(name)=\(socket.map { "unix:\(folder)/\($0)" } ?? "\(worker)")", number: 1)
+    settings.queues = queues
+    settings.start = start
+    return ManagedWorker(settings, relay: relay, relayAddress: relay.address, silenceSeconds: 60, in: shared)
   }
 
-  func executor() -> ExecutorLoop {
-    ExecutorLoop(
-      queue: queue, store: store, supervisor: supervisor(), client: WorkerClient(endpoint: .direct(worker)),
-      clock: SystemClock(), states: states,
-      log: log.logger)
-  }
+  func executor() throws -> ExecutorLoop { try managed().executor }
 
   func janitor(_ policy: RetentionPolicy = RetentionPolicy()) -> JanitorLoop {
     JanitorLoop(
       queue: queue, store: store, policy: policy, clock: SystemClock(), states: states, log: log.logger)
   }
 
-  func desk(files: [ScheduleSource] = []) throws -> OperatorDesk {
-    try OperatorDesk(
-      queue: queue, inbox: StoreInbox(store: store, policyKey: nil), executor: executor(), janitor: janitor(),
+  func desk(files: [ScheduleSource] = [], workers: [ManagedWorker]? = nil) throws -> OperatorDesk {
+    let pool = WorkerPool(try workers ?? [managed()])
+    return try OperatorDesk(
+      queue: queue, inbox: StoreInbox(store: store, policyKey: nil),
+      workers: WorkersDesk(pool: pool, startedAt: SystemClock().now()), janitor: janitor(),
       schedules: ScheduleBook(files: files, store: queue), onSchedules: {}, clock: SystemClock(), states: states,
-      epochs: EpochDesk(supervisor: supervisor()), database: DatabaseDesk(queue: queue), about: "test")
+      epochs: EpochDesk(pool: pool), database: DatabaseDesk(queue: queue), about: "test")
   }
 
   /// Puts a bundle into the inbox, and into the queue unless the intake is to find it.
   @discardableResult
-  func upload(_ text: String, enqueued: Bool = true) throws -> JobName {
+  func upload(_ text: String, enqueued: Bool = true, to queueName: String = "default") throws -> JobName {
     let bytes = Array(text.utf8)
     let name = SHA256.digest(of: bytes)
-    _ = try store.put(try ObjectKey(StoreLayout.bundle(name, queue: "default")), bytes, .always)
+    _ = try store.put(try ObjectKey(StoreLayout.bundle(name, queue: queueName)), bytes, .always)
     if enqueued {
-      let queueName = try #require(QueueName("default"))
-      _ = try queue.enqueue([NewJob(name, queue: queueName, bundleBytes: Int64(bytes.count))], at: SystemClock().now())
+      let place = try #require(QueueName(queueName))
+      _ = try queue.enqueue([NewJob(name, queue: place, bundleBytes: Int64(bytes.count))], at: SystemClock().now())
     }
     return name
   }
@@ -131,4 +141,9 @@ final class LogLines: Sendable {
 
     func log(event: LogEvent) { lines.lines.withLock { $0.append("\(event.level) \(event.message)") } }
   }
+}
+
+/// Names of jobs.
+enum SHA256Name {
+  static func of(_ text: String) -> JobName { SHA256.digest(of: Array(text.utf8)) }
 }

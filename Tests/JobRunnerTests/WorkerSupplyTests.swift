@@ -44,8 +44,9 @@ final class Supply: Sendable {
     _ = try store.put(try ObjectKey(StoreLayout.policy), policy.bytes, .always)
     let seen = Seen()
     supervisor = WorkerSupervisor(
-      client: WorkerClient(endpoint: .direct(worker.endpoint)), store: store, relay: .vsock(cid: 3, port: 8000),
-      policyKey: officer.verifyingKey, credentials: credentials, onPolicy: { seen.note($0) },
+      name: "scripted", client: WorkerClient(endpoint: .direct(worker.endpoint)), relay: .vsock(cid: 3, port: 8000),
+      policies: StorePolicy(store: store, policyKey: officer.verifyingKey), shelf: EpochShelf(store: store),
+      credentials: credentials, onPolicy: { seen.note($0) },
       log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     self.seen = seen
   }

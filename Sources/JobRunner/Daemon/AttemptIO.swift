@@ -15,11 +15,20 @@ final class AttemptIO: ExecutorIO {
   private let store: any ObjectStore
   private let supervisor: WorkerSupervisor
   private let client: WorkerClient
+  private let worker: String
+  private let events: any DaemonEvents
+  /// The worker has taken the job: what follows is its doing too.
+  private(set) var hasConnected = false
   private let channel = Mutex<Channel?>(nil)
   private var readers: [JobStream: any ObjectReader] = [:]
   private var writers: [ResultFile: any ObjectWriter] = [:]
 
-  init(store: any ObjectStore, supervisor: WorkerSupervisor, client: WorkerClient) {
+  init(
+    store: any ObjectStore, supervisor: WorkerSupervisor, client: WorkerClient, worker: String,
+    events: any DaemonEvents
+  ) {
+    self.worker = worker
+    self.events = events
     self.store = store
     self.supervisor = supervisor
     self.client = client
@@ -34,6 +43,7 @@ final class AttemptIO: ExecutorIO {
       case .sendPiece(let stream): try send(try piece(of: stream, lease: lease))
       case .appendResult(let file, let bytes, let cancel):
         try fromStore { try writer(file, lease: lease).write(bytes) }
+        events.bytesMoved(.fromWorker, worker: worker, count: bytes.count)
         try send(.acknowledged(cancel: cancel))
       case .acknowledge(let cancel): try send(.acknowledged(cancel: cancel))
       case .storeResults(let receipt): return try storeResults(receipt, lease: lease)
@@ -63,6 +73,7 @@ final class AttemptIO: ExecutorIO {
       try supervisor.makeReady()
       let opened = try client.open(.runJob(attempt: UInt64(max(0, attempt))))
       channel.withLock { $0 = opened }
+      hasConnected = true
       return .workerConnected
     } catch let error as ObjectStoreError {
       throw AttemptFault(.storeUnavailable, "\(error)")
@@ -131,6 +142,7 @@ final class AttemptIO: ExecutorIO {
       }
       guard let reader = readers[stream] else { return .absent }
       let bytes = try reader.read(upTo: Limits.chunkBytes)
+      events.bytesMoved(.toWorker, worker: worker, count: bytes.count)
       // A finished model file is let go, so that a model of many files holds one open at a time.
       if bytes.isEmpty, stream != .bundle { readers[stream] = nil }
       return .data(bytes)

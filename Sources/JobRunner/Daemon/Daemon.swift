@@ -5,142 +5,205 @@ import Queue
 import SealedCrypto
 import Wire
 
-/// The host's daemon: intake, schedules, executors, the KMS relay and the operator's socket over one queue.
+/// The host's daemon: intake, schedules, workers, the KMS relays and the operator's socket over one queue.
 ///
 /// It holds no key and no plaintext. Everything durable is in the queue's database and the object store, so it may be
 /// killed at any point.
 final class Daemon: Sendable {
+  private let configuration: DaemonConfiguration
   private let queue: SQLiteQueue
   private let store: any ObjectStore
+  private let schedules: ScheduleBook
   private let intake: IntakeLoop
-  private let executor: ExecutorLoop
+  private let pool: WorkerPool
   private let janitor: JanitorLoop
-  private let relay: KMSRelay
+  private let relays: [KMSRelay]
   private let desk: OperatorDesk
-  private let clock = SystemClock()
-  private let log: Logger
-  private let configuration: DaemonConfiguration
-  private let states: StateWriter
-  private let credentialKeeper: CredentialKeeper
-  private let watch: WorkerWatch
-  private let events: EventWatch?
+  private let bucketEvents: EventWatch?
   private let uploadSweep: UploadSweep?
   private let status: StatusEndpoint?
+  private let clock = SystemClock()
+  private let states: StateWriter
+  private let credentials: DefaultCredentials
+  private let log: Logger
 
   /// Opens store, database and sockets; starts nothing yet.
   init(_ configuration: DaemonConfiguration, credentials: DefaultCredentials, log: Logger) throws {
     self.configuration = configuration
-    guard let worker = configuration.workers.first, configuration.workers.count == 1 else {
-      throw CannotStart("one worker is served; name one")
-    }
-    let settings = configuration
+    self.credentials = credentials
     self.log = log
-    try Self.reading("the state folder", settings.stateFolder) { try StateFolder.prepare(settings.stateFolder, log) }
+    let folder = configuration.stateFolder
+    try Self.reading("the state folder", folder) { try StateFolder.prepare(folder, log) }
     let metrics = DaemonMetrics()
-    store = try StoreURL.open(settings.storeURL, create: true, observer: metrics)
+    store = try StoreURL.open(configuration.storeURL, create: true, observer: metrics)
     queue = try SQLiteQueue(
-      path: settings.stateFolder + "/" + StateFolder.database, program: Version.text,
-      backups: StateFolder.migrationBackups(settings.stateFolder))
+      path: folder + "/" + StateFolder.database, program: Version.text, backups: StateFolder.migrationBackups(folder))
     if let backup = queue.migrationBackup {
       log.notice("the database was migrated", metadata: ["backup": "\(backup.path)"])
     }
     queue.observeCommits { metrics.commitSeconds.observe($0) }
-    let files = try settings.schedulesFolder.map { folder in
-      try Self.reading("the schedules' folder", folder) { try ScheduleFile.readAll(inFolder: folder) }
-    }
-    let schedules = try ScheduleBook(files: files ?? [], store: queue)
+    schedules = try ScheduleBook(files: try Self.schedules(configuration), store: queue)
     for entry in schedules.entries {
       guard let trouble = entry.trouble else { continue }
       log.warning("an added schedule is not in force: \(trouble)", metadata: ["schedule": "\(entry.name)"])
     }
-    let relay = try KMSRelay(listenOn: settings.relayListen, target: settings.relayTarget, log: log)
-    self.relay = relay
-    let client = WorkerClient(
-      endpoint: worker.endpoint, stallMilliseconds: Int32(settings.workerSilenceSeconds * 1000))
-    let states = StateWriter(store: store, queue: queue, clock: clock, log: log)
-    self.states = states
-    let supervisor = WorkerSupervisor(
-      client: client, store: store, relay: settings.relayAddress ?? relay.address, policyKey: settings.policyKey,
-      credentials: credentials,
-      onPolicy: { relay.follow($0) }, log: log)
-    credentialKeeper = CredentialKeeper(source: credentials, supervisor: supervisor, log: log)
-    watch = WorkerWatch(supervisor)
-    let executor = ExecutorLoop(
-      queue: queue, store: store, supervisor: supervisor, client: client, clock: clock, states: states, log: log)
-    self.executor = executor
+    states = StateWriter(store: store, queue: queue, clock: clock, log: log)
+    let shared = WorkerSurroundings(
+      queue: queue, store: store, clock: clock, states: states,
+      policies: StorePolicy(store: store, policyKey: configuration.policyKey), shelf: EpochShelf(store: store),
+      roster: WorkerRoster(), credentials: credentials, events: metrics, log: log)
+    var relays: [Endpoint: KMSRelay] = [:]
+    pool = WorkerPool(
+      try configuration.workers.map { worker in
+        let place = worker.relayListen ?? configuration.relayListen
+        let relay =
+          try relays[place]
+          ?? KMSRelay(listenOn: place, target: configuration.relayTarget, log: log, events: metrics)
+        relays[place] = relay
+        return ManagedWorker(
+          worker, relay: relay, relayAddress: worker.relayAddress ?? configuration.relayAddress ?? relay.address,
+          silenceSeconds: configuration.workerSilenceSeconds, in: shared)
+      })
+    self.relays = Array(relays.values)
     let receipts = RecentReceipts()
-    executor.onEnd = { lease, result in
-      let now = SystemClock().now()
-      receipts.note(lease, result, at: now)
-      metrics.attemptEnded(
-        worker: "\(worker.endpoint)", queue: lease.queue,
-        seconds: Double(now.milliseconds - lease.claimedAt.milliseconds) / 1000, ending: result.observed)
+    for worker in pool.workers {
+      worker.executor.onEnd = { lease, result in receipts.note(lease, result, at: SystemClock().now()) }
     }
-    let inbox = StoreInbox(store: store, policyKey: settings.policyKey)
+    let inbox = StoreInbox(store: store, policyKey: configuration.policyKey)
     intake = IntakeLoop(
       queue: queue, inbox: inbox, schedules: schedules, clock: clock, states: states,
-      interval: settings.pollSeconds, log: log, events: metrics, onWork: { executor.wake() })
-    let queueOfEvents = try settings.eventQueue.map { try EventQueue(url: $0, credentials: credentials) }
-    events = queueOfEvents.map { [intake] queue in EventWatch(queue, log: log) { intake.hint() } }
+      interval: configuration.pollSeconds, log: log, events: metrics, onWork: { [pool] in pool.wake() })
+    let eventQueue = try configuration.eventQueue.map { try EventQueue(url: $0, credentials: credentials) }
+    bucketEvents = eventQueue.map { [intake] queue in EventWatch(queue, log: log) { intake.hint() } }
     uploadSweep = UploadSweep(store, log: log)
     janitor = JanitorLoop(
-      queue: queue, store: store, policy: settings.retention, clock: clock, states: states, log: log)
+      queue: queue, store: store, policy: configuration.retention, clock: clock, states: states, log: log)
+    let workers = configuration.workers.map { "\($0.endpoint)" }.joined(separator: ", ")
     desk = OperatorDesk(
-      queue: queue, inbox: inbox, executor: executor, janitor: janitor, schedules: schedules,
-      onSchedules: { [intake] in intake.wake() },
-      clock: clock, states: states, epochs: EpochDesk(supervisor: supervisor),
+      queue: queue, inbox: inbox, workers: WorkersDesk(pool: pool, startedAt: clock.now()), janitor: janitor,
+      schedules: schedules, onSchedules: { [intake] in intake.wake() }, clock: clock, states: states,
+      epochs: EpochDesk(pool: pool),
       database: DatabaseDesk(queue: queue),
-      about: "daemon \(Version.full), store \(store.location), worker \(worker.endpoint)")
-    status = try settings.status.map { [queue, store, intake, watch, credentialKeeper, clock] address in
+      about: "daemon \(Version.full), store \(store.location), worker\(configuration.workers.count > 1 ? "s" : "") "
+        + workers)
+    status = try configuration.status.map { [queue, store, schedules, intake, states, pool, clock] address in
       try StatusEndpoint(
         address,
         parts: StatusEndpoint.Parts(
-          queue: queue, store: store, schedules: schedules, workers: [supervisor.board],
-          pulses: [intake.pulse, executor.pulse, states.pulse, watch.pulse, credentialKeeper.pulse],
-          receipts: receipts, stateFolder: settings.stateFolder),
+          queue: queue, store: store, schedules: schedules, workers: pool.workers.map(\.supervisor.board),
+          workerLines: { pool.workers.map(\.line) }, pulses: [intake.pulse, states.pulse] + pool.pulses,
+          receipts: receipts, stateFolder: folder),
         metrics: metrics, clock: clock, log: log)
     }
   }
 
-  /// Runs until `waitForEnd` returns, then gives back what is under way and ends.
-  func run(until waitForEnd: () -> Void) throws {
+  /// Runs until a signal ends it: then nothing more is claimed, attempts under way may end within the grace or until a
+  /// second signal, and the rest is given back and costs no attempt.
+  ///
+  /// - Parameter onReload: reads log level and whatever else its owner can change; the daemon itself takes over
+  ///   schedules, policy and epochs.
+  func run(_ signals: DaemonSignals, onReload: () throws -> Void) throws {
     // Whoever held a lease is gone with the process that held it: there is only one.
     for lease in try queue.reap(.all, at: clock.now()) {
       log.warning("was under way when the daemon ended", metadata: ["job": "\(lease.job)"])
       states.note(CollectionOfOne(lease.job))
     }
-    let server = try OperatorServer(listenOn: .unix(configuration.socketPath), log: log) { [desk] in try desk.answer($0)
+    let server = try OperatorServer(listenOn: .unix(configuration.socketPath), log: log) { [desk] in
+      try desk.answer($0)
     }
     states.start()
-    relay.start()
+    for relay in relays { relay.start() }
     server.start()
     intake.start()
-    executor.start()
+    pool.start()
     janitor.start()
-    credentialKeeper.start()
-    watch.start()
-    events?.start()
+    bucketEvents?.start()
     uploadSweep?.start()
     status?.start()
     log.info(
       "daemon is ready",
       metadata: [
-        "version": "\(Version.full)", "store": "\(store.location)", "worker": "\(configuration.workers[0].endpoint)",
+        "version": "\(Version.full)", "store": "\(store.location)",
+        "workers": "\(configuration.workers.map { "\($0.name)=\($0.endpoint)" }.joined(separator: " "))",
       ])
-    waitForEnd()
+    let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
+    manager.ready("serving \(configuration.workers.count) workers")
+    watch(signals, manager, onReload)
+    drain(signals, manager)
     log.info("daemon is stopping; what is under way is given back and costs no attempt")
-    server.stop()
-    status?.stop()
-    credentialKeeper.stop(within: 1)
-    watch.stop(within: 2)
-    events?.stop(within: 2)
+    bucketEvents?.stop(within: 2)
     uploadSweep?.stop(within: 1)
     janitor.stop(within: 5)
     intake.stop(within: 10)
-    executor.stop(within: 20)
+    pool.stop(within: 20)
+    server.stop()
+    status?.stop()
     states.stop(within: 5)
-    relay.stop()
+    for relay in relays { relay.stop() }
     try queue.close()
+  }
+
+  private static let lookSeconds = 5.0
+
+  /// Until the first signal that ends the daemon.
+  private func watch(_ signals: DaemonSignals, _ manager: ServiceManager, _ onReload: () throws -> Void) {
+    var complaint = Complaint()
+    while true {
+      switch signals.next(within: min(manager.watchdogSeconds ?? Self.lookSeconds, Self.lookSeconds)) {
+      case .stop: return
+      case .reload:
+        manager.reloading()
+        reload(onReload)
+        manager.ready("serving \(configuration.workers.count) workers")
+      case .none:
+        // A queue that does not answer holds this thread up, and systemd starts the daemon anew.
+        if (try? queue.list(JobFilter(limit: 1))) != nil { manager.isAlive() }
+        if let trouble = credentials.trouble {
+          if complaint.isDue("\(trouble)") {
+            log.warning("credentials are still good but cannot be renewed: \(trouble)")
+          }
+        } else {
+          complaint.clear()
+        }
+      }
+    }
+  }
+
+  /// Lets attempts under way end, within the grace or until another signal.
+  private func drain(_ signals: DaemonSignals, _ manager: ServiceManager) {
+    // The loops behind it have their time too: a program's end, the last states.
+    manager.stopping(within: configuration.drainSeconds + 90)
+    pool.drain()
+    guard !pool.isIdle, configuration.drainSeconds > 0 else { return }
+    log.info(
+      "daemon is draining: nothing is claimed any more, attempts under way may end; a second signal stops at once",
+      metadata: ["seconds": .stringConvertible(configuration.drainSeconds)])
+    let limit = ContinuousClock.now + .seconds(configuration.drainSeconds)
+    while !pool.isIdle, ContinuousClock.now < limit {
+      if signals.next(within: 0.1) == .stop { return log.info("a second signal: stopping at once") }
+      if manager.watchdogSeconds != nil { manager.isAlive() }
+    }
+  }
+
+  /// What fails leaves what was in force.
+  private func reload(_ onReload: () throws -> Void) {
+    do {
+      try onReload()
+      try schedules.reload(files: try Self.schedules(configuration))
+      log.notice("configuration read again", metadata: ["schedules": .stringConvertible(schedules.inForce.count)])
+    } catch {
+      log.error("the configuration stays as it was: \(error)")
+    }
+    // On a thread of its own: a worker that is silent holds its look.
+    Thread.detachNewThread { [pool] in pool.forget() }
+    intake.wake()
+    pool.wake()
+  }
+
+  private static func schedules(_ configuration: DaemonConfiguration) throws -> [ScheduleSource] {
+    try configuration.schedulesFolder.map { folder in
+      try reading("the schedules' folder", folder) { try ScheduleFile.readAll(inFolder: folder) }
+    } ?? []
   }
 
   /// Foundation's words for a file that cannot be used are for its programmers; these are for the operator.

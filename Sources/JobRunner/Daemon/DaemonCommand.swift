@@ -10,7 +10,7 @@ import Wire
 struct DaemonCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "daemon", abstract: "The host's daemon: queue, schedules, transfer to the enclave, KMS relay.",
-    subcommands: [Run.self])
+    subcommands: [Run.self, Status.self])
 
   struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,13 +33,16 @@ struct DaemonCommand: ParsableCommand {
     @OptionGroup var flags: DaemonFlags
 
     func run() throws {
-      let signals = StopSignals()
+      let signals = DaemonSignals()
       let configuration = try DaemonConfiguration(try flags.values())
       let sink = DaemonLog(format: configuration.logFormat, level: configuration.logLevel)
       let log = sink.logger
       do {
         let daemon = try Daemon(configuration, credentials: Self.credentials(configuration), log: log)
-        try daemon.run { signals.wait() }
+        try daemon.run(signals) {
+          // Only what can change in a running daemon; the rest is checked all the same, so that a mistake is seen now.
+          sink.level = try DaemonConfiguration(try flags.values()).logLevel
+        }
       } catch {
         log.critical("\(error)")
         throw ExitCode(error is ObjectStoreError ? CLIError(error).status.rawValue : ExitStatus.other.rawValue)
@@ -54,23 +57,11 @@ struct DaemonCommand: ParsableCommand {
       return DefaultCredentials(environment, profile: profile.name)
     }
   }
-}
 
-/// SIGTERM and SIGINT, taken by the main thread. Made before any other thread, so that all inherit the mask.
-private struct StopSignals {
-  private var set = sigset_t()
-
-  init() {
-    sigemptyset(&set)
-    sigaddset(&set, SIGTERM)
-    sigaddset(&set, SIGINT)
-    pthread_sigmask(SIG_BLOCK, &set, nil)
-    signal(SIGPIPE, SIG_IGN)
-  }
-
-  func wait() {
-    var set = self.set
-    var received: Int32 = 0
-    sigwait(&set, &received)
+  struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "The running daemon and its workers (`workers list` explains the states).")
+    @OptionGroup var daemon: OperatorOptions
+    func run() throws { try daemon.ask(OperatorRequest(verb: .status)) }
   }
 }

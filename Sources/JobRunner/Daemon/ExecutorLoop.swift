@@ -5,7 +5,8 @@ import Queue
 import Synchronization
 import Wire
 
-/// Claims jobs for one worker and runs their attempts, one after another, until it is stopped.
+/// Claims jobs for one worker and runs their attempts, one after another, until it is stopped. Its worker's trouble is
+/// its own: what it waits for holds up no other worker's loop.
 ///
 /// A second thread keeps the lease of the attempt under way: it renews it, and posts what comes from outside (cancel,
 /// deadline, lost lease, shutdown).
@@ -18,10 +19,12 @@ final class ExecutorLoop: @unchecked Sendable {
   private let states: StateWriter
   private let log: Logger
   private let request: ClaimRequest
+  private let health: WorkerHealth
+  private let roster: WorkerRoster
+  private let events: any DaemonEvents
   private let loop = StoppableLoop("executor", allowanceSeconds: 600)
   /// Whether it turns.
   var pulse: LoopPulse { loop.pulse }
-  private let isDraining = Atomic(false)
   /// Told each attempt's end, with its lease. Set before the start.
   var onEnd: @Sendable (Lease, AttemptResult) -> Void = { _, _ in }
   /// Used by the loop's thread alone.
@@ -34,7 +37,8 @@ final class ExecutorLoop: @unchecked Sendable {
 
   init(
     queue: any QueueStore, store: any ObjectStore, supervisor: WorkerSupervisor, client: WorkerClient,
-    clock: any QueueClock, states: StateWriter, log: Logger
+    clock: any QueueClock, states: StateWriter, log: Logger, health: WorkerHealth, queues: [QueueName]? = nil,
+    roster: WorkerRoster = WorkerRoster(), events: any DaemonEvents = NoDaemonEvents()
   ) {
     self.queue = queue
     self.store = store
@@ -43,7 +47,10 @@ final class ExecutorLoop: @unchecked Sendable {
     self.clock = clock
     self.states = states
     self.log = log
-    request = ClaimRequest(owner: "\(client.endpoint)")
+    self.health = health
+    self.roster = roster
+    self.events = events
+    request = ClaimRequest(queues: queues, owner: health.name)
   }
 
   /// Starts the loop on a thread of its own.
@@ -53,11 +60,11 @@ final class ExecutorLoop: @unchecked Sendable {
   func wake() { loop.wake() }
 
   /// No more claims; the attempt under way goes on. (Draining, before an upgrade.)
-  func drain() { isDraining.store(true, ordering: .relaxed) }
+  func drain() { health.drain() }
 
   /// Claims again.
   func undrain() {
-    isDraining.store(false, ordering: .relaxed)
+    health.undrain()
     wake()
   }
 
@@ -76,17 +83,19 @@ final class ExecutorLoop: @unchecked Sendable {
   private func claimAll() -> Bool {
     do {
       // A worker that is not there costs no job anything: nothing is claimed for it.
-      try supervisor.makeReady(maximumAge: ExecutorLoop.idleCheckAge)
-      if !isWorkerReady { log.info("worker is ready", metadata: ["worker": "\(client.endpoint)"]) }
+      try supervisor.makeReady(maximumAge: ExecutorLoop.idleCheckAge, storeAge: WorkerWatch.storeAge)
+      if !isWorkerReady { log.info("worker is ready", metadata: ["endpoint": "\(client.endpoint)"]) }
       isWorkerReady = true
+      health.supplied()
     } catch {
+      health.notReady("\(error)")
       if complaint.isDue("\(error)") || isWorkerReady { log.warning("worker is not ready: \(error)") }
       isWorkerReady = false
       supervisor.forget()
       return false
     }
     do {
-      while mayClaim, let lease = try queue.claim(request, at: clock.now()) {
+      while mayClaim, let lease = try queue.claim(nextRequest, at: clock.now()) {
         guard attempt(lease) else {
           // Look at worker and store again before the next claim: an outage must not cost every job that waits a try.
           supervisor.forget()
@@ -100,7 +109,9 @@ final class ExecutorLoop: @unchecked Sendable {
     }
   }
 
-  private var mayClaim: Bool { !loop.isStopping && !isDraining.load(ordering: .relaxed) }
+  private var mayClaim: Bool { !loop.isStopping && health.mayClaim }
+
+  private var nextRequest: ClaimRequest { request.leaving(roster.leftToOthers(by: health.name)) }
 
   /// Waits a moment, or until woken; after failures longer, and undisturbed. False when the loop is to end.
   private func pause(failures: Int) -> Bool {
@@ -110,11 +121,16 @@ final class ExecutorLoop: @unchecked Sendable {
 
   /// False when the attempt ended by a fault.
   private func attempt(_ lease: Lease) -> Bool {
-    let metadata: Logger.Metadata = ["job": "\(lease.job)", "attempt": "\(lease.attempt)"]
+    let metadata: Logger.Metadata = [
+      "job": "\(lease.job)", "attempt": .stringConvertible(lease.attempt), "queue": "\(lease.queue)",
+    ]
     log.info("claimed", metadata: metadata)
+    health.began(lease.job, attempt: lease.attempt)
+    events.attemptStarted(worker: health.name, queue: lease.queue)
+    let begin = ContinuousClock.now
     states.note(CollectionOfOne(lease.job))
     let driver = ExecutorDriver(lease, store: queue, clock: clock)
-    let io = AttemptIO(store: store, supervisor: supervisor, client: client)
+    let io = AttemptIO(store: store, supervisor: supervisor, client: client, worker: health.name, events: events)
     let keeper = LeaseKeeper(lease, driver: driver, io: io, queue: queue, clock: clock, request: request)
     keeper.isStopping = { [loop] in loop.isStopping }
     keeper.onBeat = { [states, loop] done in
@@ -124,14 +140,34 @@ final class ExecutorLoop: @unchecked Sendable {
     keeper.start()
     let result = driver.run(io)
     keeper.stop()
+    judge(result, lease, connected: io.hasConnected, metadata)
+    events.attemptEnded(
+      worker: health.name, queue: lease.queue, seconds: (ContinuousClock.now - begin).inSeconds, ending: result.observed
+    )
     report(result, metadata)
     onEnd(lease, result)
     states.note(CollectionOfOne(lease.job))
     tidy(after: result, of: lease, metadata)
     switch result {
     case .finished, .released, .cancelled, .dead: return true
-    case .retry, .abandoned: return false
+    case .retry, .fenced, .abandoned: return false
     }
+  }
+
+  /// What the attempt says of its worker and of its bundle.
+  private func judge(_ result: AttemptResult, _ lease: Lease, connected: Bool, _ metadata: Logger.Metadata) {
+    var fault: Fault?
+    if case .retry(let met, _) = result { fault = met }
+    if fault?.faultClass == .bundleUnopened {
+      roster.couldNotOpen(lease.job, in: lease.queue, worker: health.name)
+    } else if connected, fault == nil {
+      roster.settle(lease.job)
+    }
+    let isProof = if case .finished = result { connected } else { false }
+    guard let wait = health.ended(fault: fault, isProof: isProof) else { return }
+    log.warning(
+      "worker is put aside: it failed \(health.view.faultsInRow) attempts in a row; `ephemeral workers undrain` ends that",
+      metadata: metadata.merging(["seconds": .stringConvertible(Int(wait.inSeconds.rounded(.up)))]) { $1 })
   }
 
   /// Sealed files that nobody will ever ask for cost their owner storage. Should it fail, they merely stay.
@@ -141,7 +177,7 @@ final class ExecutorLoop: @unchecked Sendable {
       switch result {
       case .finished(let commit) where lease.attempt > 1: try leftovers.remove(besides: commit)
       case .dead: try leftovers.removeWithoutReceipt()
-      case .finished, .retry, .released, .cancelled, .abandoned: break
+      case .finished, .retry, .released, .cancelled, .fenced, .abandoned: break
       }
     } catch {
       log.notice("files of failed attempts stay in the store: \(error)", metadata: metadata)
@@ -156,7 +192,15 @@ final class ExecutorLoop: @unchecked Sendable {
     case .cancelled: log.info("cancelled", metadata: metadata)
     case .dead:
       log.error("dead: it cost too many attempts (ephemeral queue inspect shows them)", metadata: metadata)
+    case .fenced: log.warning("fenced: the job went on without this attempt", metadata: metadata)
     case .abandoned(let reason): log.warning("abandoned: \(reason)", metadata: metadata)
     }
+  }
+}
+
+extension Duration {
+  var inSeconds: Double {
+    let (seconds, attoseconds) = components
+    return Double(seconds) + Double(attoseconds) * 1e-18
   }
 }

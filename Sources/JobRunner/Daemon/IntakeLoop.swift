@@ -30,8 +30,8 @@ final class IntakeLoop: @unchecked Sendable {
 
   init(
     queue: any QueueStore, inbox: StoreInbox, schedules: ScheduleBook, clock: any QueueClock,
-    states: StateWriter, interval: TimeInterval, log: Logger,
-    events: any DaemonEvents = NoDaemonEvents(), onWork: @escaping @Sendable () -> Void
+    states: StateWriter, interval: TimeInterval, log: Logger, events: any DaemonEvents = NoDaemonEvents(),
+    onWork: @escaping @Sendable () -> Void
   ) {
     self.queue = queue
     self.inbox = inbox
@@ -90,8 +90,10 @@ final class IntakeLoop: @unchecked Sendable {
     let begin = Date()
     intake.follow(InboxRoutes(schedules: schedules.inForce))
     let reaped = try queue.reap(.expired, at: now)
-    for lease in reaped { log.warning("lease expired", metadata: ["job": "\(lease.job)"]) }
-    for lease in reaped { events.leaseReaped(lease.fault) }
+    for lease in reaped {
+      log.warning("lease expired", metadata: ["job": "\(lease.job)"])
+      events.leaseReaped(lease.fault)
+    }
     states.note(reaped.map(\.job))
     let summary = try intake.pass(at: now)
     for job in summary.newJobs { log.info("taken in", metadata: ["job": "\(job)"]) }

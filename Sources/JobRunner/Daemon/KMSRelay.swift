@@ -1,3 +1,4 @@
+import CPlatform
 import Foundation
 import Glibc
 import Logging
@@ -59,13 +60,21 @@ final class KMSRelay: Sendable {
   private let places = Places(count: KMSRelay.connections)
   /// Exchanges at once, each by two threads; a worker has one under way, or a few.
   static let connections = 64
-  /// Longest wait for one of KMS's addresses.
-  private static let connectSeconds = 5
+  /// Longest wait for one of KMS's addresses, and for all of them: a worker waits eight seconds for the whole exchange.
+  private static let connectMilliseconds: Int64 = 2_500
+  private static let connectAllMilliseconds: Int64 = 6_000
+  /// Longest life of a connection, whatever it moves; a worker gives its exchange up long before.
+  private static let lifeMilliseconds: Int32 = 120_000
+  private let events: any DaemonEvents
 
   /// Listens at once, so that the worker can be told the address.
   ///
   /// - Parameter stallMilliseconds: a KMS exchange moves a few kilobytes, and whoever is silent for so long is gone.
-  init(listenOn endpoint: Endpoint, target: RelayTarget, log: Logger, stallMilliseconds: Int32 = 30_000) throws {
+  init(
+    listenOn endpoint: Endpoint, target: RelayTarget, log: Logger, stallMilliseconds: Int32 = 30_000,
+    events: any DaemonEvents = NoDaemonEvents()
+  ) throws {
+    self.events = events
     self.stallMilliseconds = stallMilliseconds
     listener = try Listener(endpoint)
     configured = target
@@ -106,7 +115,10 @@ final class KMSRelay: Sendable {
         do {
           guard let inner = try listener.accept(stallMilliseconds: stallMilliseconds) else { return }
           // One over the limit is closed by being let go; the worker asks again.
-          guard places.take() else { continue }
+          guard places.take() else {
+            events.relayConnection(.refused)
+            continue
+          }
           Thread.detachNewThread { [self] in
             serve(inner)
             places.give()
@@ -126,11 +138,15 @@ final class KMSRelay: Sendable {
   private func serve(_ inner: Channel) {
     do {
       let outer = try connect()
+      events.relayConnection(.connected)
+      inner.limitLife(milliseconds: Self.lifeMilliseconds)
+      outer.limitLife(milliseconds: Self.lifeMilliseconds)
       Thread.detachNewThread {
         KMSRelay.pipe(outer, inner)
       }
       KMSRelay.pipe(inner, outer)
     } catch {
+      events.relayConnection(.unreachable)
       log.warning("relay: \(target) cannot be reached: \(error)")
       inner.close()
     }
@@ -161,14 +177,17 @@ final class KMSRelay: Sendable {
       defer { freeaddrinfo(found) }
       var reason = "no address"
       var next = found
+      let deadline = cplatform_monotonic_ms() + Self.connectAllMilliseconds
       while let address = next {
+        let left = min(Self.connectMilliseconds, deadline - cplatform_monotonic_ms())
+        guard left > 0 else { break }
         next = address.pointee.ai_next
         let descriptor = socket(
           address.pointee.ai_family, address.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue),
           address.pointee.ai_protocol)
         guard descriptor >= 0 else { continue }
         // On Linux this bounds connect(2) too; without it an address that swallows packets holds the thread for minutes.
-        var patience = timeval(tv_sec: Self.connectSeconds, tv_usec: 0)
+        var patience = timeval(tv_sec: Int(left / 1000), tv_usec: Int(left % 1000) * 1000)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         if Glibc.connect(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 {
           return Channel(descriptor: descriptor, peer: "\(target)", stallMilliseconds: stallMilliseconds)

@@ -46,6 +46,13 @@ struct PolicyKeeper {
         "the store has no \(StoreLayout.policy): the security officer signs one and puts it there "
         + "(ephemeral policy sign, policy install)"
     }
+    return try inForce(atMs: now)
+  }
+
+  /// The policy that is held, without a look.
+  ///
+  /// - Throws: ``WorkerNotReady`` when there is none in force.
+  func inForce(atMs now: UInt64) throws -> HeldPolicy {
     guard let held else { throw WorkerNotReady(description: refusal ?? "no policy") }
     if let end = held.claims?.notAfterMs, end < now {
       throw WorkerNotReady(

@@ -25,20 +25,27 @@ final class WorkerSupervisor: @unchecked Sendable {
     let sessionToken: String?
   }
 
+  /// What operators call the worker.
+  let name: String
   let client: WorkerClient
   private let relay: Endpoint
   private let credentials: any CredentialSource
   /// Told each policy in force, before the worker is configured with it.
   private let onPolicy: @Sendable (PolicyClaims) -> Void
+  /// Told the image's short name and the policy's version of each status.
+  private let onStatus: @Sendable (String?, UInt64?) -> Void
+  /// Told when the worker holds other epochs than at the last look.
+  private let onKeys: @Sendable () -> Void
   let log: Logger
   /// Held over a whole look, so that two never hand over at once.
   private let lock = NSLock()
   /// Guarded by `lock`, like all below.
-  private var policies: PolicyKeeper
+  private let policies: StorePolicy
   private var given: Given?
   /// Of the worker's last status.
   private var facts: WorkerFacts?
   private var readyAt: ContinuousClock.Instant?
+  private var lastHeld: Set<UInt64> = []
   private var complaint = Complaint()
   var renewalFailedAt: ContinuousClock.Instant?
   let shelf: EpochShelf
@@ -48,35 +55,44 @@ final class WorkerSupervisor: @unchecked Sendable {
   var refusals: [UInt64: EpochRefusal] = [:]
 
   /// - Parameters:
-  ///   - policyKey: lets the host see what the worker would refuse, before it costs jobs their attempts.
+  ///   - policies: shared by all workers of the daemon, as is the shelf.
   ///   - credentials: asked at each look; they must be good for the minutes in which a job asks KMS.
   ///   - onPolicy: told each policy that verifies under `policyKey`.
   init(
-    client: WorkerClient, store: any ObjectStore, relay: Endpoint, policyKey: VerifyingKey?,
-    credentials: any CredentialSource, onPolicy: @escaping @Sendable (PolicyClaims) -> Void, log: Logger
+    name: String, client: WorkerClient, relay: Endpoint, policies: StorePolicy, shelf: EpochShelf,
+    credentials: any CredentialSource, onPolicy: @escaping @Sendable (PolicyClaims) -> Void,
+    onStatus: @escaping @Sendable (String?, UInt64?) -> Void = { _, _ in },
+    onKeys: @escaping @Sendable () -> Void = {}, log: Logger
   ) {
+    self.name = name
     self.client = client
     self.relay = relay
     self.credentials = credentials
     self.onPolicy = onPolicy
+    self.onStatus = onStatus
+    self.onKeys = onKeys
     self.log = log
-    policies = PolicyKeeper(store: store, policyKey: policyKey)
-    shelf = EpochShelf(store: store)
-    board = WorkerBoard(name: "\(client.endpoint)")
+    self.policies = policies
+    self.shelf = shelf
+    board = WorkerBoard(name: name)
   }
 
   /// Brings the worker to where it can run a job; cheap when nothing changed.
   ///
-  /// - Parameter maximumAge: a look that found it ready so short a time ago is enough.
+  /// - Parameters:
+  ///   - maximumAge: a look that found it ready so short a time ago is enough.
+  ///   - storeAge: the same of the store's policy.
   /// - Throws: ``WorkerNotReady`` when the worker refuses what it is given, otherwise what store or channel throw.
-  func makeReady(maximumAge: Duration = .zero) throws {
+  func makeReady(maximumAge: Duration = .zero, storeAge: Duration = .zero) throws {
     try alone {
       if let readyAt, ContinuousClock.now - readyAt < maximumAge { return }
       readyAt = nil
       do {
-        let (status, policy) = try supply()
-        let stored = try settleEpochs(known: Set(status.epochs), under: policy)
+        let (status, policy) = try supply(storeAge: storeAge)
+        let (stored, held) = try settleEpochs(known: Set(status.epochs), under: policy)
         try renewAnnouncement(stored, boot: status.key, under: policy)
+        if held != lastHeld { onKeys() }
+        lastHeld = held
         board.noteReady(policy: policy, epoch: try newest(of: stored))
       } catch {
         board.noteFault("\(error)")
@@ -86,8 +102,12 @@ final class WorkerSupervisor: @unchecked Sendable {
     }
   }
 
-  /// The next ``makeReady(maximumAge:)`` looks again: after a lost connection or a failed exchange.
-  func forget() { alone { readyAt = nil } }
+  /// The next ``makeReady(maximumAge:storeAge:)`` looks again, also into the store: after a lost connection or a failed
+  /// exchange.
+  func forget() {
+    shelf.forget()
+    alone { readyAt = nil }
+  }
 
   /// Runs `body` while no other look is under way.
   func alone<Result>(_ body: () throws -> Result) rethrows -> Result {
@@ -106,6 +126,9 @@ final class WorkerSupervisor: @unchecked Sendable {
     let status = try UnverifiedStatement<StatusClaims>(bytes).signedByItsOwnKey()
     facts = WorkerFacts(document: status.document)
     board.noteDocument(status.document)
+    let claims = status.signed.claims
+    onStatus(
+      ReportedImage(document: status.document)?.shortName, claims.policyDigest == nil ? nil : claims.policyVersion)
     return status
   }
 
@@ -128,10 +151,10 @@ extension WorkerSupervisor {
   ///
   /// - Returns: the worker's status afterwards, and the policy that it works under; nil claims where the host cannot read
   ///   it.
-  func supply() throws -> (status: StatusClaims, policy: PolicyClaims?) {
+  func supply(storeAge: Duration = .zero) throws -> (status: StatusClaims, policy: PolicyClaims?) {
     let status = try status()
     let claims = status.signed.claims
-    let policy = try policies.look(atMs: Self.nowMs)
+    let (policy, refusal) = try policies.look(atMs: Self.nowMs, maximumAge: storeAge)
     if let claims = policy.claims { onPolicy(claims) }
     let credentials = try credentials.credentials()
     func wanted(_ policy: HeldPolicy) -> Given {
@@ -146,13 +169,13 @@ extension WorkerSupervisor {
           + "run a listed one, or have the security officer list it")
     }
     if given == wanted(policy), claims.policyDigest != nil {
-      note(policies.refusal)
+      note(refusal)
       return (claims, policy.claims)
     }
     if given?.boot != claims.key || given?.policy != policy { refusals = [:] }
     if try configure(policy, credentials) {
       given = wanted(policy)
-      note(policies.refusal)
+      note(refusal)
       return (try currentStatus(), policy.claims)
     }
     let reason = Self.refusal(of: policy, by: claims, image)
@@ -179,7 +202,8 @@ extension WorkerSupervisor {
         boot: old.boot, policy: old.policy, accessKeyID: credentials.accessKeyID,
         sessionToken: credentials.sessionToken)
       guard renewed != old else { return }
-      given = nil
+      // What the worker was given stays known until it has the new ones: a worker that is held to its policy can be given
+      // nothing but that again.
       guard try configure(old.policy, credentials) else {
         throw WorkerNotReady(description: "the worker refuses the policy that it was configured with")
       }
@@ -221,7 +245,7 @@ extension WorkerSupervisor {
     case .ok:
       log.info(
         "worker configured",
-        metadata: ["worker": "\(client.endpoint)", "policy": "\(policy.claims.map { "\($0.version)" } ?? "unread")"])
+        metadata: ["endpoint": "\(client.endpoint)", "policy": "\(policy.claims.map { "\($0.version)" } ?? "unread")"])
       return true
     case .retry: throw WorkerNotReady(description: "the worker's security module does not answer")
     case .refused, .failed: return false

@@ -1,14 +1,28 @@
-/// Looks after the worker every few seconds, so that a new policy, fresh credentials and a due epoch reach it while a
-/// long job keeps the executor busy.
-final class WorkerWatch: Sendable {
+import Logging
+import ObjectStore
+
+/// Looks after the worker every few seconds, so that a new policy, renewed credentials and a due epoch reach it while a
+/// long job keeps the executor busy: a job that loads a large model asks KMS again after an hour, and the credentials
+/// that it began with may have ended by then.
+final class WorkerWatch: @unchecked Sendable {
   private let supervisor: WorkerSupervisor
+  private let health: WorkerHealth
+  private let log: Logger
   private let loop = StoppableLoop("worker watch", allowanceSeconds: 600)
   /// Whether it turns.
   var pulse: LoopPulse { loop.pulse }
+  /// Used by the loop's thread alone.
+  private var complaint = Complaint()
   private static let intervalSeconds = 2.0
   private static let intervalAfterFailureSeconds = 10.0
+  /// What one worker's look found in the store serves the others' too.
+  static let storeAge = Duration.seconds(1)
 
-  init(_ supervisor: WorkerSupervisor) { self.supervisor = supervisor }
+  init(_ supervisor: WorkerSupervisor, health: WorkerHealth, log: Logger) {
+    self.supervisor = supervisor
+    self.health = health
+    self.log = log
+  }
 
   /// Starts looking, on a thread of its own.
   func start() { loop.start { [self] in run() } }
@@ -20,12 +34,26 @@ final class WorkerWatch: Sendable {
     var seconds = Self.intervalSeconds
     while loop.rest(atMost: seconds) {
       do {
-        try supervisor.makeReady(maximumAge: .seconds(Self.intervalSeconds))
+        try supervisor.makeReady(maximumAge: .seconds(Self.intervalSeconds), storeAge: Self.storeAge)
         seconds = Self.intervalSeconds
+        complaint.clear()
+        health.supplied()
       } catch {
-        // The executor waits for the worker too, and says why it is not ready.
+        // The executor waits for the worker too, and logs why it is not ready.
+        health.notReady("\(error)")
         seconds = Self.intervalAfterFailureSeconds
+        renewCredentials()
       }
+    }
+  }
+
+  /// While the store or an epoch holds the look up, a job that runs still needs its credentials.
+  private func renewCredentials() {
+    do {
+      try supervisor.renewCredentials()
+      complaint.clear()
+    } catch {
+      if complaint.isDue("\(error)") { log.warning("the worker has no renewed credentials: \(error)") }
     }
   }
 }

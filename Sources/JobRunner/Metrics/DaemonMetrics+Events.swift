@@ -81,6 +81,7 @@ extension AttemptResult {
     case .released: .released
     case .cancelled: .cancelled
     case .dead: .dead
+    case .fenced: .fenced
     case .abandoned: .abandoned
     }
   }

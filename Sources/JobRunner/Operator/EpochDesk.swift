@@ -2,20 +2,45 @@ import SealedCrypto
 import Wire
 
 /// What the daemon answers to `ephemeral epochs`.
+///
+/// Of several workers one is asked and makes what is to be made: the first that can, since all share one shelf.
 struct EpochDesk: Sendable {
-  let supervisor: WorkerSupervisor
+  private let supervisors: [WorkerSupervisor]
+  /// The one to ask: a silent worker would hold the answer up.
+  private let choose: @Sendable () -> Int
+
+  init(supervisor: WorkerSupervisor) {
+    supervisors = [supervisor]
+    choose = { 0 }
+  }
+
+  init(pool: WorkerPool) {
+    supervisors = pool.workers.map(\.supervisor)
+    choose = { pool.workers.firstIndex { $0.health.isServing } ?? 0 }
+  }
+
+  private var supervisor: WorkerSupervisor { supervisors[choose()] }
 
   /// Every epoch of the store, and what it is good for. Which jobs are sealed to which epoch the host cannot know: a
   /// bundle does not say.
   func list() throws -> OperatorReply {
+    let supervisor = supervisor
     let view = try supervisor.epochView()
+    let others = supervisor.shelf.standings.filter { $0.key != supervisor.name }.sorted { $0.key < $1.key }
     let rows = try view.stored.map { epoch -> OperatorRow in
       let claims = try supervisor.alone { try supervisor.shelf.claims(of: epoch) }
-      let (state, note) = view.state(of: epoch, claims, atMs: WorkerSupervisor.nowMs)
+      var (state, note) = view.state(of: epoch, claims, atMs: WorkerSupervisor.nowMs)
+      if state == "current" || state == "overlap" {
+        let refusals = others.compactMap { name, standing in
+          standing.refusals[epoch.number].map { "worker \(name): \($0)" }
+        }
+        note = ([note] + refusals).filter { !$0.isEmpty }.joined(separator: "; ")
+      }
       return [
         "epoch": .number(Int64(clamping: epoch.number)), "state": .text(state),
         "from_ms": Self.time(claims?.notBeforeMs),
-        "until_ms": Self.time(claims?.notAfterMs), "image": .optional(try image(of: epoch, under: view.policy)),
+        "until_ms": Self.time(claims?.notAfterMs),
+        "image": .optional(try image(of: epoch, under: view.policy, supervisor)),
         "kms_key": .optional(claims?.kmsKey), "note": .text(note),
       ]
     }
@@ -52,7 +77,9 @@ struct EpochDesk: Sendable {
       ])
   }
 
-  private func image(of epoch: ShelvedEpoch, under policy: PolicyClaims?) throws -> String? {
+  private func image(
+    of epoch: ShelvedEpoch, under policy: PolicyClaims?, _ supervisor: WorkerSupervisor
+  ) throws -> String? {
     guard let document = try supervisor.alone({ try supervisor.shelf.document(of: epoch) }),
       let image = ReportedImage(document: document)
     else { return nil }

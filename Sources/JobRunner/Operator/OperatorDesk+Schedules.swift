@@ -236,7 +236,7 @@ extension OperatorDesk {
       return .refused("\(schedule.name) was run too often within this second", remedy: "try again")
     }
     try states.note(membersOf: opened.run)
-    executor.wake()
+    workers.pool.wake()
     return .done(
       "run \(opened.run) of \(schedule.name) took \(opened.members) bundle\(opened.members == 1 ? "" : "s")",
       [

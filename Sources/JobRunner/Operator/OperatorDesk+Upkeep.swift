@@ -18,7 +18,7 @@ extension OperatorDesk {
         revived = try queue.retryAllDead(queue: name, limit: Self.retryBatch, at: now)
         count += revived.count
         states.note(revived)
-        executor.wake()
+        workers.pool.wake()
       } while revived.count == Self.retryBatch
       return .done(
         "dead jobs that will run again: \(count)",

@@ -6,7 +6,7 @@ import Wire
 struct OperatorDesk: Sendable {
   let queue: any RetentionStore
   let inbox: StoreInbox
-  let executor: ExecutorLoop
+  let workers: WorkersDesk
   let janitor: JanitorLoop
   let schedules: ScheduleBook
   /// Called when a schedule came, went, or goes on.
@@ -32,10 +32,10 @@ struct OperatorDesk: Sendable {
       case .cancel: return try withJob(request) { try cancel($0, at: now) }
       case .pause, .resume: return try pause(request, at: now)
       case .drain:
-        executor.drain()
+        workers.pool.drain()
         return .done("no job will be claimed any more; what is under way goes on", ["draining": .bool(true)])
       case .undrain:
-        executor.undrain()
+        workers.pool.undrain()
         return .done("jobs are claimed again", ["draining": .bool(false)])
       case .prune: return try prune(request)
       case .scheduleList, .scheduleShow, .scheduleNext, .scheduleRun, .scheduleAdd, .schedulePause, .scheduleResume,
@@ -46,6 +46,10 @@ struct OperatorDesk: Sendable {
       case .epochRetire:
         guard let number = request.epoch else { return .refused("name the epoch") }
         return try epochs.retire(number, deletingSeed: request.deleteSeed ?? false)
+      case .status: return workers.status(about, at: now)
+      case .workers: return workers.list()
+      case .workerDrain, .workerUndrain:
+        return workers.setDraining(request.verb == .workerDrain, request.worker ?? "")
       case .databaseCheck: return try database.check()
       case .databaseBackup: return try database.backUp(to: request.path, keep: request.keep)
       case .databaseMigrate: return try database.migrate(isDryRun: request.dryRun ?? false)
@@ -99,7 +103,7 @@ extension OperatorDesk {
   private func retry(_ name: JobName, at now: Timestamp) throws -> OperatorReply {
     try queue.retryDead(name, at: now)
     states.note(CollectionOfOne(name))
-    executor.wake()
+    workers.pool.wake()
     return .done("job \(name) will run again", ["job": .text(name.hex), "state": .text(JobState.ready.rawValue)])
   }
 
@@ -119,7 +123,7 @@ extension OperatorDesk {
     let isPause = request.verb == .pause
     return try withQueue(request.queue ?? "") { name in
       try queue.setPaused(isPause, queue: name, at: now)
-      executor.wake()
+      workers.pool.wake()
       return .done(
         "queue \(name) is \(isPause ? "paused" : "running")", ["queue": .text(name.rawValue), "paused": .bool(isPause)])
     }

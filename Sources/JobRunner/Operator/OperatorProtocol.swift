@@ -21,6 +21,9 @@ struct OperatorRequest: Codable, Sendable {
     case epochs
     case epochRotate = "epoch-rotate"
     case epochRetire = "epoch-retire"
+    case status, workers
+    case workerDrain = "worker-drain"
+    case workerUndrain = "worker-undrain"
     case databaseBackup = "db-backup"
     case databaseCheck = "db-check"
     case databaseMigrate = "db-migrate"
@@ -39,6 +42,8 @@ struct OperatorRequest: Codable, Sendable {
   var limit: Int?
   /// An epoch's number.
   var epoch: UInt64?
+  /// A worker's name.
+  var worker: String?
   /// A schedule's definition as YAML, for `schedule-add`.
   var definition: String?
   /// What refusals call it.

@@ -35,6 +35,8 @@ final class StatusEndpoint: Sendable {
     var store: any ObjectStore
     var schedules: ScheduleBook
     var workers: [WorkerBoard]
+    /// Their lines on the page.
+    var workerLines: @Sendable () -> [WorkerLine]
     /// Of the daemon's own loops.
     var pulses: [LoopPulse]
     var receipts: RecentReceipts
@@ -60,7 +62,7 @@ final class StatusEndpoint: Sendable {
           store: parts.store.location),
         queues: { try queue.stats().map(QueueLine.init) }, proveWritable: { try queue.proveWritable() },
         schedules: { now in try parts.schedules.entries.map { try ScheduleFigures.line($0, queue, at: now) } },
-        workers: { boards.map(\.line) },
+        workers: parts.workerLines,
         policy: { boards.compactMap(\.policy).max { $0.version < $1.version } },
         epoch: { boards.compactMap(\.epoch).max { $0.number < $1.number } },
         storeFault: { probe.currentFault }, receipts: { parts.receipts.all }, stateFolder: parts.stateFolder),

@@ -20,7 +20,9 @@ package enum AttemptResult: Hashable, Sendable {
   case released
   case cancelled
   case dead
-  /// The job went on without this attempt, or the queue could not record its end; the words say which.
+  /// The fence refused the attempt's end: the job had gone on without it.
+  case fenced
+  /// The lease was lost, or the queue could not record the attempt's end; the words say which.
   case abandoned(String)
 }
 
@@ -105,6 +107,9 @@ package final class ExecutorDriver: Sendable {
       try call()
       result = ending
       return .recorded
+    } catch QueueError.fenced {
+      result = .fenced
+      return .notRecorded
     } catch {
       result = .abandoned("\(error)")
       return .notRecorded

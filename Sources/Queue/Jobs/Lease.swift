@@ -42,6 +42,15 @@ package struct ClaimRequest: Sendable {
   package let leaseDuration: Duration
   /// The longest that one attempt may take.
   package let attemptTimeout: Duration
+  /// Jobs that are left to others: this worker holds no key that opens them. A few dozen at most.
+  package private(set) var leaving: [JobName] = []
+
+  /// The same without these jobs.
+  package func leaving(_ jobs: [JobName]) -> ClaimRequest {
+    var copy = self
+    copy.leaving = jobs
+    return copy
+  }
 
   package init(
     queues: [QueueName]? = nil, owner: String, leaseDuration: Duration = .seconds(30),

@@ -7,11 +7,13 @@ extension SQLiteQueue {
       let deadline = now + request.attemptTimeout
       let leaseUntil = min(now + request.leaseDuration, deadline)
       let token = LeaseToken(rawValue: random.next())
-      let statement = try db.cachedStatement(sql: SQLiteQueue.claimSQL(queueCount: request.queues?.count))
+      let statement = try db.cachedStatement(
+        sql: SQLiteQueue.claimSQL(queueCount: request.queues?.count, leavingCount: request.leaving.count))
       var arguments: StatementArguments = [
         Int64(bitPattern: token.rawValue), leaseUntil.milliseconds, deadline.milliseconds, now.milliseconds,
         request.owner,
       ]
+      arguments += StatementArguments(request.leaving.map(\.blob))
       arguments += StatementArguments((request.queues ?? []).map(\.rawValue))
       var claimed: Row?
       var areMoreDue = true
@@ -41,8 +43,12 @@ extension SQLiteQueue {
 
   /// For each lane that has something ready and may run, its best job by one index step; then the best of those. So a
   /// claim costs the same with ten jobs waiting as with a million, and grows with the lanes that have work.
-  static func claimSQL(queueCount: Int?) -> String {
+  ///
+  /// - Parameter leavingCount: names of jobs that are passed over; a few dozen at most.
+  static func claimSQL(queueCount: Int?, leavingCount: Int = 0) -> String {
     let places = queueCount.map { Array(repeating: "?", count: $0).joined(separator: ", ") }
+    let left = Array(repeating: "?", count: leavingCount).joined(separator: ", ")
+    let leaving = leavingCount > 0 ? "AND name NOT IN (\(left))" : ""
     return """
       UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = ?, lease_until = ?, deadline_at = ?,
         heartbeat_at = ?, owner = ?
@@ -51,7 +57,7 @@ extension SQLiteQueue {
         JOIN lanes ON lanes.id = job_counts.lane
         JOIN queues ON queues.name = lanes.queue AND queues.paused_at IS NULL
         JOIN jobs job ON job.id = (
-          SELECT id FROM jobs INDEXED BY jobs_ready WHERE state = 'ready' AND lane = lanes.id ORDER BY priority DESC, ready_at, id LIMIT 1)
+          SELECT id FROM jobs INDEXED BY jobs_ready WHERE state = 'ready' AND lane = lanes.id \(leaving) ORDER BY priority DESC, ready_at, id LIMIT 1)
         WHERE job_counts.state = 'ready' AND job_counts.jobs > 0
           \(places.map { "AND lanes.queue IN (\($0))" } ?? "")
         ORDER BY job.priority DESC, lanes.last_turn, job.ready_at, job.id LIMIT 1)

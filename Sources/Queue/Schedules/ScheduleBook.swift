@@ -39,7 +39,7 @@ package enum ScheduleAddition: String, Sendable {
 
 /// All schedules of a daemon, while they come and go.
 package final class ScheduleBook: Sendable {
-  private let files: [ScheduleSource]
+  private let folder: Mutex<[ScheduleSource]>
   private let store: any ScheduleStore
   private let page: Mutex<[ScheduleEntry]>
   /// The longest definition that can be added, in bytes.
@@ -48,9 +48,19 @@ package final class ScheduleBook: Sendable {
   /// - Parameter files: what the folder holds.
   /// - Throws: ``QueueError``; a saved definition that cannot be read is no error but an entry with trouble.
   package init(files: [ScheduleSource], store: any ScheduleStore) throws {
-    self.files = files
+    folder = Mutex(files)
     self.store = store
     page = Mutex(ScheduleBook.entries(files, try store.savedSchedules()))
+  }
+
+  private var files: [ScheduleSource] { folder.withLock { $0 } }
+
+  /// Takes over what the folder holds now.
+  package func reload(files: [ScheduleSource]) throws {
+    try page.withLock { entries in
+      entries = ScheduleBook.entries(files, try store.savedSchedules())
+      folder.withLock { $0 = files }
+    }
   }
 
   /// Every schedule by name, in force or not.
