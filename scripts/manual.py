@@ -303,12 +303,14 @@ class Manual:
                 lines += [".PP", ".RS 4"] + verbatim(block[1:]) + [".RE"]
             elif first.startswith("## "):
                 lines.append(".SH " + text(first[3:].upper()))
+            elif first.startswith("### "):
+                lines.append(".SS " + text(first[4:]))
             elif first.startswith("|"):
                 lines += rows(block)
             elif not first.startswith("# "):
                 lines += [".PP", prose("\n".join(block))]
         # A section begins with its text, not with the macro that parts paragraphs.
-        lines = [line for at, line in enumerate(lines) if line != ".PP" or not lines[at - 1].startswith(".SH")]
+        lines = [line for at, line in enumerate(lines) if line != ".PP" or not lines[at - 1].startswith((".SH", ".SS"))]
         lines += [".SH SEE ALSO", "\\fB%s\\-daemon\\fR(1)" % self.program]
         return self.write(lines)
 

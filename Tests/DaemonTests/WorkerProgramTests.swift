@@ -59,11 +59,11 @@ struct WorkerProgramTests {
   @Test("one that writes without end fills neither memory nor log")
   func noise() throws {
     let log = LogLines()
-    let program = try program("yes | head -n 100000; head -c 100000 /dev/zero | tr '\\0' x; echo; sleep 1000", log: log)
+    let program = try program(
+      "yes | head -n 100000; head -c 100000 /dev/zero | tr '\\0' x; echo; sleep 1.5; echo after; sleep 1000", log: log)
     program.start()
-    eventually {
-      log.count(.warning, "lines of the worker's program were left out") >= 1 || log.count(.info, "xxx") == 1
-    }
+    eventually { log.count(.info, "program: after") == 1 }
+    #expect(log.count(.warning, "lines of the worker's program were left out") >= 1)
     program.stop()
     #expect(log.count(.info, "program: ") < 2000)
   }

@@ -22,10 +22,13 @@ final class ScriptedWorker: Sendable {
     var refusal: (OutwardCode, WorkerAdvice?)?
     var epochs: [UInt64] = []
     var isAway = false
+    /// Takes no policy but the first of its boot.
+    var isPinned = false
   }
 
   var configurations: [WorkerConfiguration] { state.withLock { $0.configurations } }
   func refuse(_ code: OutwardCode, _ advice: WorkerAdvice?) { state.withLock { $0.refusal = (code, advice) } }
+  func pin() { state.withLock { $0.isPinned = true } }
   func setAway(_ isAway: Bool) { state.withLock { $0.isAway = isAway } }
 
   init() throws {
@@ -61,8 +64,15 @@ final class ScriptedWorker: Sendable {
         key: key.verifyingKey)
       return WorkerReply(.ok, statement: try Signed.sign(claims, with: key) { _ in self.document }.bytes)
     case .configure(let configuration):
-      self.state.withLock { $0.configurations.append(configuration) }
-      return WorkerReply(.ok)
+      let takes = self.state.withLock { state in
+        guard !state.isPinned || state.configurations.first?.policy ?? configuration.policy == configuration.policy
+        else {
+          return false
+        }
+        state.configurations.append(configuration)
+        return true
+      }
+      return WorkerReply(takes ? .ok : .refused)
     case .createEpoch(let number):
       if let (code, advice) = state.refusal { return WorkerReply(code, advice: advice) }
       self.state.withLock { $0.epochs.append(number) }

@@ -34,12 +34,14 @@ final class Supply: Sendable {
   /// The policies that the relay was told.
   let seen: Seen
   private let folder: String
+  private let store: DirectoryStore
+  private let officer: SigningKey
 
   init() throws {
     worker = try ScriptedWorker()
     folder = NSTemporaryDirectory() + "supply-\(UUID().uuidString)"
-    let officer = try SigningKey.generate()
-    let store = try DirectoryStore(path: folder, create: true)
+    officer = try SigningKey.generate()
+    store = try DirectoryStore(path: folder, create: true)
     let policy = try Signed.sign(Self.policy(fips: true), with: officer)
     _ = try store.put(try ObjectKey(StoreLayout.policy), policy.bytes, .always)
     let seen = Seen()
@@ -49,6 +51,12 @@ final class Supply: Sendable {
       credentials: credentials, onPolicy: { seen.note($0) },
       log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     self.seen = seen
+  }
+
+  /// The security officer puts another version of the policy into the store.
+  func install(version: UInt64) throws {
+    let policy = try Signed.sign(Self.policy(fips: true, version: version), with: officer)
+    _ = try store.put(try ObjectKey(StoreLayout.policy), policy.bytes, .always)
   }
 
   deinit {
@@ -70,9 +78,9 @@ final class Supply: Sendable {
     return MeasurementTuple(name: "scripted", pcr0: registers[0], pcr1: registers[1], pcr2: registers[2], pcr8: nil)
   }
 
-  static func policy(fips: Bool, key: String = epochKey) throws -> PolicyClaims {
+  static func policy(fips: Bool, key: String = epochKey, version: UInt64 = 1) throws -> PolicyClaims {
     PolicyClaims(
-      version: 1, issuedMs: 1, notAfterMs: 4_000_000_000_000, measurements: [try image()], epochKey: key,
+      version: version, issuedMs: 1, notAfterMs: 4_000_000_000_000, measurements: [try image()], epochKey: key,
       minimumEpoch: 1,
       epochValidityMs: 86_400_000, epochGraceMs: 0, submitters: [], publishers: [], formats: [], dtypes: [],
       maximumItems: 1, maximumInputBytes: 1, recoveryRecipients: [], requireHybridTLS: true, useFIPSEndpoint: fips)
@@ -107,6 +115,21 @@ struct WorkerSupplyTests {
     supply.worker.setAway(false)
     try supply.supervisor.makeReady()
     #expect(supply.worker.configurations.last?.accessKeyID == "SECOND")
+  }
+
+  @Test("a worker that is held to its policy has renewed credentials under it, also after a renewal that failed")
+  func pinned() throws {
+    let supply = try Supply()
+    supply.worker.pin()
+    try supply.supervisor.makeReady()
+    try supply.install(version: 2)
+    supply.credentials.change(to: "SECOND")
+    supply.worker.setAway(true)
+    #expect(throws: (any Error).self) { try supply.supervisor.renewCredentials() }
+    supply.worker.setAway(false)
+    try supply.supervisor.makeReady()
+    #expect(supply.worker.configurations.map(\.accessKeyID) == ["FIRST", "SECOND"])
+    #expect(Set(supply.worker.configurations.map(\.policy)).count == 1)
   }
 
   @Test("before the worker has anything, there is nothing to renew")

@@ -109,13 +109,18 @@ final class EpochShelf: Sendable {
   /// The seed's age file; nil where it is gone.
   func seed(of number: UInt64) throws -> [UInt8]? { try object(StoreLayout.seed(number)) }
 
-  /// Puts a new epoch up; false where another daemon took the number first.
-  func add(_ number: UInt64, seed: [UInt8], announcement: [UInt8]) throws -> Bool {
+  /// Puts a new epoch up, which `worker` made and holds; false where another daemon took the number first.
+  func add(_ number: UInt64, seed: [UInt8], announcement: [UInt8], by worker: String) throws -> Bool {
     // The seed first: an announcement without it would be a key that nobody can ever open.
     guard try store.put(try ObjectKey(StoreLayout.seed(number)), seed, .ifAbsent) == .written else { return false }
     defer { forget() }
     _ = try store.put(try ObjectKey(StoreLayout.announcement(number)), announcement, .ifAbsent)
-    _ = state.withLock { $0.made.insert(number) }
+    state.withLock { state in
+      state.made.insert(number)
+      let known = state.standings[worker]
+      state.standings[worker] = Standing(
+        held: (known?.held ?? []).union([number]), refusals: known?.refusals ?? [:], at: .now)
+    }
     return true
   }
 

@@ -181,7 +181,7 @@ extension WorkerSupervisor {
     // KMS gives this worker keys: what it refused before is worth another try.
     refusals = refusals.filter { !$0.value.isWorkers }
     do {
-      guard try shelf.add(number, seed: seed, announcement: announcement) else {
+      guard try shelf.add(number, seed: seed, announcement: announcement, by: name) else {
         throw WorkerNotReady(description: "epoch \(number) was made by another daemon at the same time; trying again")
       }
     } catch {
