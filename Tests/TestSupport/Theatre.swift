@@ -48,7 +48,10 @@ package final class Theatre: @unchecked Sendable {
   private func startWatchdog() throws {
     let script = """
       while kill -0 "$1" 2>/dev/null; do sleep 0.5; done
-      for pid in $(cat "$2/pids" 2>/dev/null); do kill -9 "$pid" 2>/dev/null; done
+      for pid in $(cat "$2/pids" 2>/dev/null); do
+        # Long ended ones' numbers belong to others by now; ours run on the stage.
+        [ "$(readlink "/proc/$pid/cwd")" = "$2" ] && kill -9 "$pid" 2>/dev/null
+      done
       rm -rf "$2"
       """
     _ = try TheatreProcess(
