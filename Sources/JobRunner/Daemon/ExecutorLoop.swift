@@ -22,7 +22,7 @@ final class ExecutorLoop: @unchecked Sendable {
   private let health: WorkerHealth
   private let roster: WorkerRoster
   private let events: any DaemonEvents
-  private let loop = StoppableLoop("executor", allowanceSeconds: 600)
+  private let loop: StoppableLoop
   /// Whether it turns.
   var pulse: LoopPulse { loop.pulse }
   /// Told each attempt's end, with its lease. Set before the start.
@@ -50,6 +50,7 @@ final class ExecutorLoop: @unchecked Sendable {
     self.health = health
     self.roster = roster
     self.events = events
+    loop = StoppableLoop("executor \(health.name)", allowanceSeconds: 600)
     request = ClaimRequest(queues: queues, owner: health.name)
   }
 

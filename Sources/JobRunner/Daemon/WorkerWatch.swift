@@ -8,7 +8,7 @@ final class WorkerWatch: @unchecked Sendable {
   private let supervisor: WorkerSupervisor
   private let health: WorkerHealth
   private let log: Logger
-  private let loop = StoppableLoop("worker watch", allowanceSeconds: 600)
+  private let loop: StoppableLoop
   /// Whether it turns.
   var pulse: LoopPulse { loop.pulse }
   /// Used by the loop's thread alone.
@@ -22,6 +22,7 @@ final class WorkerWatch: @unchecked Sendable {
     self.supervisor = supervisor
     self.health = health
     self.log = log
+    loop = StoppableLoop("worker watch \(health.name)", allowanceSeconds: 600)
   }
 
   /// Starts looking, on a thread of its own.
