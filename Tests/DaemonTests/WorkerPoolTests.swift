@@ -44,6 +44,7 @@ struct WorkerPoolTests {
       #expect(try owners(host, job) == ["well"])
     }
     #expect(try host.state(of: first) == .running && owners(host, first) == ["stuck"])
+    eventually { pool.workers[3].health.view.state == .ready }
     let rows = try host.desk(workers: pool.workers).answer(OperatorRequest(verb: .workers)).table?.rows ?? []
     let states = rows.map { row in
       if case .text(let state) = row["state"] { state } else { "" }
