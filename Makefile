@@ -23,8 +23,9 @@ WAITING ?= 1000000
 ROUNDS ?= 3
 DISK ?= .bench
 TARGET ?=
+MIB ?= 1024
 
-.PHONY: help deps model build demo nightly demo-attack test test-tools test-s3-second image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
+.PHONY: help deps model build demo nightly demo-attack test test-tools test-s3-second bench-s3 image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +64,11 @@ test-s3-second: deps ## The S3 suite against a second server: OpenStack Swift fr
 	@scripts/swift-s3.sh install
 	@swift build --build-tests $(SWIFT_FLAGS)
 	@SWIFT_FLAGS="$(SWIFT_FLAGS)" scripts/swift-s3.sh test
+
+bench-s3: deps test-tools ## Upload and download of a gibibyte (MIB=1024) against moto: speed and memory, with lanes and without
+	@swift build --build-tests $(SWIFT_FLAGS)
+	@for lanes in 0 4; do EPHEMERALML_BENCH_S3_MIB="$(MIB)" EPHEMERALML_BENCH_S3_LANES=$$lanes \
+	  swift test --skip-build $(SWIFT_FLAGS) --filter TransferBench | grep 'MiB/s'; done
 
 image: deps ## The enclave image, bit for bit reproducible; POLICY_KEY=file, CLASS=emulated, PIN_POLICY=yes, LOCK=update
 	@swift build $(SWIFT_FLAGS) --product ephemeral
