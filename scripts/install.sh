@@ -67,9 +67,14 @@ put 0644 "$work/daemon.yaml" share/doc/ephemeral/examples/daemon.yaml
 for unit in infra/systemd/user/*.service infra/systemd/user/*.timer; do
   [ ! -e "$unit" ] || filled 0644 "$unit" "lib/systemd/user/${unit##*/}"
 done
-for example in infra/systemd/user/*.example; do put 0644 "$example" "share/doc/ephemeral/examples/$(basename "$example" .example)"; done
+for example in infra/systemd/user/*.example; do
+  [ ! -e "$example" ] || put 0644 "$example" "share/doc/ephemeral/examples/$(basename "$example" .example)"
+done
 
 if [ "$components" != client ]; then
+  for board in infra/grafana/* infra/prometheus/*; do
+    [ ! -f "$board" ] || put 0644 "$board" "share/doc/ephemeral/examples/${board##*/}"
+  done
   for unit in infra/systemd/*.service infra/systemd/*.timer; do filled 0644 "$unit" "lib/systemd/system/${unit##*/}"; done
   put 0644 infra/systemd/ephemeral.sysusers lib/sysusers.d/ephemeral.conf
   put 0644 infra/systemd/ephemeral.tmpfiles lib/tmpfiles.d/ephemeral.conf

@@ -16,7 +16,7 @@ struct Soak: ParsableCommand {
       Each minute one worker is gone for three seconds and comes back with nothing remembered. With --pause-pid that
       process (the S3 server) is stopped for five seconds each minute.
 
-      Flat means: the median of the last third is at most a tenth and 8 MB above the first third's, and threads and
+      Flat means: the median of the last third is at most a tenth and 4 MB above the first third's, and threads and
       descriptors end where they were.
       """)
 

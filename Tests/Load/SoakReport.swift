@@ -5,7 +5,7 @@ struct SoakReport {
   let samples: [Soak.Sample]
   /// Above the first third's median, the last third's may lie by this share and so much more.
   static let shareAllowed = 0.10
-  static let megabytesAllowed = 8.0
+  static let megabytesAllowed = 4.0
   /// Threads and descriptors come and go with connections.
   static let handlesAllowed = 16.0
 
