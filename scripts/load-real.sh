@@ -36,7 +36,7 @@ submit() { # $1: submitter, $2: number
   local text=$state/documents/$1-$2
   mkdir -p "$text"
   for document in 1 2 3; do echo "Document $document of bundle $2 by $1: the harbour closed at dusk." >"$text/$document.txt"; done
-  "$bin/ephemeral" submit "$text" --schedule "$1" 2>/dev/null >/dev/null
+  "$bin/ephemeral" submit "$text" --tenant "$1" --stream "$1" 2>/dev/null >/dev/null
 }
 for number in $(seq $((bundles - 3 * share))); do submit flood "$number"; done
 for team in team-1 team-2 team-3; do for number in $(seq "$share"); do submit "$team" "$number"; done; done
@@ -64,13 +64,12 @@ def ask(*words):
 print("%s jobs, %s workers: %.2f jobs/s, %.1f ms of the daemon's CPU for a job" % (
     bundles, workers, int(bundles) / ((ended - began) / 1000), float(cpu) / int(bundles)))
 print("%-12s %5s %9s %8s %8s   seconds" % ("SUBMITTER", "JOBS", "WAIT P50", "P95", "MAX"))
-for queue in sorted(row["queue"] for row in ask("stats")["queues"]):
+jobs = ask("list", "--limit", "10000")["jobs"]
+for tenant in sorted({row["tenant"] for row in jobs}):
     waits = sorted(
-        (ask("inspect", row["job"])["attempts"][0]["started_ms"] - began) / 1000
-        for row in ask("list", "--queue", queue, "--limit", "10000")["jobs"])
-    if waits:
-        print("%-12s %5d %9.1f %8.1f %8.1f" % (
-            queue, len(waits), statistics.median(waits), waits[int(len(waits) * 0.95)], waits[-1]))
+        (ask("inspect", row["job"])["attempts"][0]["started_ms"] - began) / 1000 for row in jobs if row["tenant"] == tenant)
+    print("%-12s %5d %9.1f %8.1f %8.1f" % (
+        tenant, len(waits), statistics.median(waits), waits[int(len(waits) * 0.95)], waits[-1]))
 PYTHON
 printf 'peak memory: daemon %s, worker %s\n' "$(peak daemon)" "$(peak worker-1)"
 stage "Every receipt, verified, and none missing"

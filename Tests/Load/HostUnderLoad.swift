@@ -71,7 +71,7 @@ final class HostUnderLoad {
   var socket: String { theatre.path("d.sock") }
   var databasePath: String { folder.appending(path: "host/queue.sqlite").path }
 
-  /// Puts a bundle of random bytes into a submitter's inbox.
+  /// Puts a bundle of random bytes into the inbox, as a submitter who is a tenant of its own (docs/operations/queue.md).
   func send(_ bytes: Int, from submitter: String) throws -> JobName {
     var generator = SystemRandomNumberGenerator()
     var bundle: [UInt8] = []
@@ -79,7 +79,7 @@ final class HostUnderLoad {
     while bundle.count < bytes { withUnsafeBytes(of: generator.next()) { bundle += $0 } }
     let name = SHA256.digest(of: bundle)
     account.sent(name, by: submitter)
-    _ = try store.put(try ObjectKey(StoreLayout.bundle(name, queue: submitter)), bundle, .always)
+    _ = try store.put(try ObjectKey(StoreLayout.bundle(name, queue: "default/\(submitter)")), bundle, .always)
     return name
   }
 
