@@ -13,6 +13,28 @@ package enum StoreLayout {
   /// Below it, a folder for each epoch.
   package static let epochs = "epochs/"
 
+  /// Below it, a folder for each job.
+  package static let jobs = "jobs/"
+  /// What the host keeps for the day on which it loses its database: nobody else reads it.
+  package static let host = "host/"
+  /// Below it, an object for each database that has served the store.
+  package static let databases = "host/databases/"
+  /// Below it, a folder for each schedule.
+  package static let runs = "host/runs/"
+
+  /// Below it, probes that live for a moment.
+  package static let doctor = "host/doctor/"
+
+  /// How far a database had come when a daemon last started on it.
+  package static func database(_ id: String) -> String { "host/databases/\(id).json" }
+  /// Pauses and added schedules of a database.
+  package static func settings(_ id: String) -> String { "host/settings/\(id).json" }
+  /// That a schedule's nominal time (milliseconds since 1970) had its run, or was passed over. Names sort by time.
+  package static func run(_ schedule: String, nominalMs: Int64) -> String {
+    let digits = String(max(0, nominalMs))
+    return "host/runs/\(schedule)/\(String(repeating: "0", count: max(0, 15 - digits.count)))\(digits).json"
+  }
+
   /// A sealed bundle; its name is the digest of its bytes.
   ///
   /// - Parameter queue: the folder: a queue, or a queue and a tenant (`default/team-a`).

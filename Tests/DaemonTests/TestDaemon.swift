@@ -77,8 +77,10 @@ final class TestDaemon: Sendable {
       queue: queue, inbox: StoreInbox(store: store, policyKey: nil),
       workers: WorkersDesk(pool: pool, startedAt: SystemClock().now()), janitor: janitor(),
       schedules: ScheduleBook(files: files, store: queue), onSchedules: {}, clock: SystemClock(), states: states,
-      epochs: EpochDesk(pool: pool), database: DatabaseDesk(queue: queue), about: "test")
+      epochs: EpochDesk(pool: pool), database: DatabaseDesk(queue: queue, restore: restore), about: "test")
   }
+
+  var restore: StoreRestore { StoreRestore(queue: queue, store: store, clock: SystemClock(), log: log.logger) }
 
   /// Puts a bundle into the inbox, and into the queue unless the intake is to find it.
   @discardableResult

@@ -22,6 +22,8 @@ final class AttemptIO: ExecutorIO {
   private let channel = Mutex<Channel?>(nil)
   private var readers: [JobStream: any ObjectReader] = [:]
   private var writers: [ResultFile: any ObjectWriter] = [:]
+  /// The commit that stood in the store before this attempt did anything.
+  private(set) var foundCommit: JobCommit?
 
   init(
     store: any ObjectStore, supervisor: WorkerSupervisor, client: WorkerClient, worker: String,
@@ -37,7 +39,9 @@ final class AttemptIO: ExecutorIO {
   func perform(_ action: ExecutorAction, lease: Lease) -> ExecutorEvent {
     do {
       switch action {
-      case .lookUpCommit: return .commitLookedUp(try commit(of: lease.job))
+      case .lookUpCommit:
+        foundCommit = try commit(of: lease.job)
+        return .commitLookedUp(foundCommit)
       case .startJob(let attempt): return try connect(attempt)
       case .readRequest: return .requestReceived(try request())
       case .sendPiece(let stream): try send(try piece(of: stream, lease: lease))
@@ -193,10 +197,10 @@ final class AttemptIO: ExecutorIO {
   }
 
   /// The attempt's folder must have been empty: a number that stands there already comes from a database that was
-  /// lost, and a later number is free.
+  /// lost. The executor has the queue count on behind it.
   private func once(_ outcome: PutOutcome, _ lease: Lease) throws {
     guard outcome == .written else {
-      throw AttemptFault(.storeUnavailable, "attempt \(lease.attempt) stands in the store already")
+      throw AttemptFault(.attemptTaken, "attempt \(lease.attempt) stands in the store already")
     }
   }
 

@@ -29,6 +29,9 @@ struct AttemptLeftovers {
     }
   }
 
+  /// The highest number of an attempt of which the store has anything; nil where it has nothing.
+  func highestAttempt() throws -> Int64? { try files().keys.max() }
+
   /// The keys of each attempt. What does not lie in a numbered folder is not the daemon's.
   private func files() throws -> [Int64: [ObjectKey]] {
     let prefix = StoreLayout.attempts(job)

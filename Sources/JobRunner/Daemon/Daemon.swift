@@ -22,6 +22,8 @@ final class Daemon: Sendable {
   private let bucketEvents: EventWatch?
   private let uploadSweep: UploadSweep?
   private let status: StatusEndpoint?
+  private let restore: RestoreLoop
+  private let recorder: HostRecorder
   private let clock = SystemClock()
   private let states: StateWriter
   private let credentials: DefaultCredentials
@@ -78,12 +80,16 @@ final class Daemon: Sendable {
     uploadSweep = UploadSweep(store, log: log)
     janitor = JanitorLoop(
       queue: queue, store: store, policy: configuration.retention, clock: clock, states: states, log: log)
+    let storeRestore = StoreRestore(queue: queue, store: store, clock: clock, log: log)
+    restore = RestoreLoop(
+      storeRestore, takeIn: { [intake] in try intake.takeIn() }, states: states, log: log)
+    recorder = HostRecorder(queue: queue, store: store, log: log)
     let workers = configuration.workers.map { "\($0.endpoint)" }.joined(separator: ", ")
     desk = OperatorDesk(
       queue: queue, inbox: inbox, workers: WorkersDesk(pool: pool, startedAt: clock.now()), janitor: janitor,
       schedules: schedules, onSchedules: { [intake] in intake.wake() }, clock: clock, states: states,
       epochs: EpochDesk(pool: pool),
-      database: DatabaseDesk(queue: queue),
+      database: DatabaseDesk(queue: queue, restore: storeRestore),
       about: "daemon \(Version.full), store \(store.location), worker\(configuration.workers.count > 1 ? "s" : "") "
         + workers)
     status = try configuration.status.map { [queue, store, schedules, intake, states, pool, clock] address in
@@ -114,9 +120,13 @@ final class Daemon: Sendable {
     states.start()
     for relay in relays { relay.start() }
     server.start()
-    intake.start()
-    pool.start()
-    janitor.start()
+    // Claims, schedules and retention begin when the database knows what the store knows.
+    restore.start { [intake, pool, janitor, recorder] in
+      intake.start()
+      pool.start()
+      janitor.start()
+      recorder.start()
+    }
     bucketEvents?.start()
     uploadSweep?.start()
     status?.start()
@@ -129,6 +139,7 @@ final class Daemon: Sendable {
     let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
     manager.ready("serving \(configuration.workers.count) workers")
     watch(signals, manager, onReload)
+    restore.stop(within: 10)
     drain(signals, manager)
     log.info("daemon is stopping; what is under way is given back and costs no attempt")
     bucketEvents?.stop(within: 2)
@@ -136,6 +147,7 @@ final class Daemon: Sendable {
     janitor.stop(within: 5)
     intake.stop(within: 10)
     pool.stop(within: 20)
+    recorder.stop(within: 5)
     server.stop()
     status?.stop()
     states.stop(within: 5)

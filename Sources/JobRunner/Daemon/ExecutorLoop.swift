@@ -147,6 +147,7 @@ final class ExecutorLoop: @unchecked Sendable {
     )
     report(result, metadata)
     onEnd(lease, result)
+    compare(result, of: lease, found: io.foundCommit, metadata)
     states.note(CollectionOfOne(lease.job))
     tidy(after: result, of: lease, metadata)
     switch result {
@@ -182,6 +183,27 @@ final class ExecutorLoop: @unchecked Sendable {
       }
     } catch {
       log.notice("files of failed attempts stay in the store: \(error)", metadata: metadata)
+    }
+  }
+
+  /// What an attempt showed of a database that knows less than the store.
+  private func compare(_ result: AttemptResult, of lease: Lease, found: JobCommit?, _ metadata: Logger.Metadata) {
+    // After a crash between commit and finish the commit is an earlier attempt's; this one was never counted here.
+    if let found, found.attempt >= lease.attempt {
+      log.warning(
+        """
+        the database is older than the store: a commit stood for a job that it called ready; nothing ran again \
+        (ephemeral db rebuild finds all of them at once)
+        """, metadata: metadata)
+    }
+    guard case .retry(let fault, _) = result, fault.faultClass == .attemptTaken else { return }
+    do {
+      let highest = try AttemptLeftovers(store: store, job: lease.job).highestAttempt() ?? lease.attempt
+      _ = try queue.raiseAttempts(of: lease.job, to: highest, at: clock.now())
+      log.notice("attempts are counted on behind those in the store", metadata: metadata)
+    } catch {
+      // The next attempt takes the next number, and may meet the same.
+      log.warning("the attempts in the store cannot be counted: \(error)", metadata: metadata)
     }
   }
 

@@ -3,6 +3,7 @@ import Logging
 import ObjectStore
 import Queue
 import Synchronization
+import Wire
 
 /// Looks into the inbox and at the schedules again and again, on a thread of its own. The listing is the truth.
 final class IntakeLoop: @unchecked Sendable {
@@ -45,6 +46,17 @@ final class IntakeLoop: @unchecked Sendable {
   }
 
   func start() { loop.start { [self] in run() } }
+
+  /// One pass over the inbox alone, before the loop begins: nothing is run, and nothing is said of what it finds.
+  ///
+  /// - Returns: the jobs that were not known.
+  func takeIn() throws -> [JobName] {
+    try schedules.reload()
+    var intake = IntakeDriver(routes: InboxRoutes(schedules: schedules.inForce), store: queue, inbox: inbox)
+    let summary = try intake.pass(at: clock.now())
+    log.info("inbox read", metadata: ["bundles": "\(summary.bundles)", "new": "\(summary.newJobs.count)"])
+    return summary.newJobs
+  }
 
   /// Looks again soon: a schedule came, went, or goes on.
   func wake() { loop.wake() }

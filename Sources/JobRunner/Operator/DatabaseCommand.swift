@@ -6,14 +6,14 @@ import Queue
 /// `ephemeral db`: the queue's database. While the daemon runs, it does the work; otherwise the command opens the file.
 struct DatabaseCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "db", abstract: "Check, back up and migrate the queue's database (for the host's operator).",
+    commandName: "db", abstract: "Check, back up, migrate and rebuild the queue's database (for the host's operator).",
     discussion: """
       The daemon's file is never opened beside the daemon: while one runs, these verbs go through its socket. When none
       runs, they open the file in the state folder alone, and no daemon can start meanwhile.
 
       Losing the database loses no result: the daemon rebuilds it from the store (docs/operations/recovery.md).
       """,
-    subcommands: [Check.self, Backup.self, Migrate.self])
+    subcommands: [Check.self, Backup.self, Migrate.self, Rebuild.self])
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -101,6 +101,25 @@ struct DatabaseCommand: ParsableCommand {
           let backup = try database.migrate(program: Version.text, backups: StateFolder.migrationBackups(folder))
           return DatabaseAnswer.migrated(version, backup, isDryRun: false)
         }
+      }
+      database.daemon.show(reply)
+    }
+  }
+
+  struct Rebuild: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Have the running daemon adopt what the store knows and its database does not.",
+      discussion: """
+        A daemon that starts on a new database, or on a copy that is older than the store, does this by itself before it
+        claims anything. A job whose commit stands in the store is finished, and never runs again.
+        """)
+    @OptionGroup var database: DatabaseOptions
+
+    func run() throws {
+      let reply = try database.answer(to: OperatorRequest(verb: .databaseRebuild)) { _ in
+        throw ClientError(
+          .retryable, "no daemon answers",
+          remedy: "start it: it compares database and store before it claims anything", by: .operator_)
       }
       database.daemon.show(reply)
     }

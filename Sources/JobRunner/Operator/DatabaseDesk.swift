@@ -3,6 +3,7 @@ import Queue
 /// What the daemon answers to `ephemeral db`: it alone may touch the file while it runs.
 struct DatabaseDesk: Sendable {
   let queue: SQLiteQueue
+  let restore: StoreRestore
 
   func check() throws -> OperatorReply { DatabaseAnswer.checked(try queue.check(), "the running daemon's database") }
 
@@ -24,5 +25,21 @@ struct DatabaseDesk: Sendable {
   /// A daemon has migrated before it answers.
   func migrate(isDryRun: Bool) throws -> OperatorReply {
     DatabaseAnswer.migrated(try queue.version(), nil, isDryRun: isDryRun)
+  }
+
+  /// Adopts what the store knows and the database does not, beside the jobs that run.
+  func rebuild() throws -> OperatorReply {
+    let counts = try restore.run(.asked).counts
+    let words =
+      counts == RestoreCounts()
+      ? "the database knows everything that the store knows"
+      : "\(counts.adopted) jobs are finished by a commit in the store, \(counts.cancelled) cancelled, "
+        + "\(counts.released) released to run, \(counts.raised) with their attempts counted on"
+    return .done(
+      words,
+      [
+        "finished": .number(counts.adopted), "cancelled": .number(counts.cancelled),
+        "released": .number(counts.released), "raised": .number(counts.raised),
+      ])
   }
 }

@@ -53,6 +53,7 @@ struct OperatorDesk: Sendable {
       case .databaseCheck: return try database.check()
       case .databaseBackup: return try database.backUp(to: request.path, keep: request.keep)
       case .databaseMigrate: return try database.migrate(isDryRun: request.dryRun ?? false)
+      case .databaseRebuild: return try database.rebuild()
       }
     } catch let error as QueueError {
       switch error {

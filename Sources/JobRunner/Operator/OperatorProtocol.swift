@@ -27,6 +27,7 @@ struct OperatorRequest: Codable, Sendable {
     case databaseBackup = "db-backup"
     case databaseCheck = "db-check"
     case databaseMigrate = "db-migrate"
+    case databaseRebuild = "db-rebuild"
   }
 
   var verb: Verb

@@ -14,6 +14,8 @@ package enum FaultClass: String, CaseIterable, Sendable {
   case storeUnavailable = "store_unavailable"
   /// The job's bundle is not in the object store.
   case bundleMissing = "bundle_missing"
+  /// An attempt of this number stands in the store already: the database that counted it was lost.
+  case attemptTaken = "attempt_taken"
   /// The attempt took longer than it may.
   case deadlineExceeded = "deadline_exceeded"
   /// No heartbeat came before the lease ended.
@@ -27,7 +29,7 @@ package enum FaultClass: String, CaseIterable, Sendable {
   package var isStrike: Bool {
     switch self {
     case .workerLost, .workerProtocol, .bundleMissing, .deadlineExceeded, .leaseExpired: true
-    case .workerRetry, .bundleUnopened, .workerUnavailable, .storeUnavailable, .daemonLost: false
+    case .workerRetry, .bundleUnopened, .workerUnavailable, .storeUnavailable, .daemonLost, .attemptTaken: false
     }
   }
 

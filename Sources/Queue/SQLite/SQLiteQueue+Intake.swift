@@ -97,7 +97,7 @@ extension SQLiteQueue {
   }
 
   /// A job that never ran is cancelled; one that did may have a commit, so its executor has to look first.
-  private func applyCancel(to job: JobName, at now: Timestamp, in db: Database) throws -> CancelEffect {
+  func applyCancel(to job: JobName, at now: Timestamp, in db: Database) throws -> CancelEffect {
     guard let (state, attempt) = try stateAndAttempt(of: job, in: db) else { return .unknown }
     switch state {
     case .finished, .cancelled, .dead:

@@ -3,25 +3,28 @@ import Wire
 
 extension SQLiteQueue {
   package func adopt(_ commit: JobCommit, of job: JobName, at now: Timestamp) throws -> Bool {
-    try write { db in
-      guard let (state, attempt) = try stateAndAttempt(of: job, in: db) else { throw QueueError.unknownJob(job) }
-      guard state != .finished else { return false }
-      let id = try Int64.fetchOne(
-        db,
-        sql: """
-          UPDATE jobs SET state = 'finished', commit_attempt = ?, outcome = ?, receipt = ?, finished_at = ?,
-            attempt = MAX(attempt, ?), next_attempt_at = NULL,
-            lease_token = NULL, lease_until = NULL, deadline_at = NULL, owner = NULL
-          WHERE name = ? RETURNING id
-          """,
-        arguments: [
-          commit.attempt, commit.outcome.rawValue, commit.receipt.blob, now.milliseconds, commit.attempt, job.blob,
-        ])
-      if let id, state == .running {
-        try closeHistory(ofJob: id, attempt: attempt, .superseded, at: now, in: db)
-      }
-      return true
+    try write { db in try adopt(commit, of: job, at: now, in: db) }
+  }
+
+  func adopt(_ commit: JobCommit, of job: JobName, at now: Timestamp, in db: Database) throws -> Bool {
+    guard let (state, attempt) = try stateAndAttempt(of: job, in: db) else { throw QueueError.unknownJob(job) }
+    guard state != .finished else { return false }
+    let update = try db.cachedStatement(
+      sql: """
+        UPDATE jobs SET state = 'finished', commit_attempt = ?, outcome = ?, receipt = ?, finished_at = ?,
+          attempt = MAX(attempt, ?), next_attempt_at = NULL,
+          lease_token = NULL, lease_until = NULL, deadline_at = NULL, owner = NULL
+        WHERE name = ? RETURNING id
+        """)
+    let id = try Int64.fetchOne(
+      update,
+      arguments: [
+        commit.attempt, commit.outcome.rawValue, commit.receipt.blob, now.milliseconds, commit.attempt, job.blob,
+      ])
+    if let id, state == .running {
+      try closeHistory(ofJob: id, attempt: attempt, .superseded, at: now, in: db)
     }
+    return true
   }
 
   package func retryDead(_ job: JobName, at now: Timestamp) throws {

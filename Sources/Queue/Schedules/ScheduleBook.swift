@@ -55,6 +55,9 @@ package final class ScheduleBook: Sendable {
 
   private var files: [ScheduleSource] { folder.withLock { $0 } }
 
+  /// Reads the saved definitions again, when they were changed behind the book's back.
+  package func reload() throws { try reload(files: files) }
+
   /// Takes over what the folder holds now.
   package func reload(files: [ScheduleSource]) throws {
     try page.withLock { entries in

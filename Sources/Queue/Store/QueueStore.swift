@@ -75,6 +75,11 @@ package protocol QueueStore: Sendable {
   /// - Throws: ``QueueError/unknownJob(_:)``
   func adopt(_ commit: JobCommit, of job: JobName, at now: Timestamp) throws -> Bool
 
+  /// Counts a job's attempts on behind `number`, because the store has something of that one: it was made under a
+  /// database that was lost. The job must not be running.
+  /// - Returns: whether anything was changed.
+  func raiseAttempts(of job: JobName, to number: Int64, at now: Timestamp) throws -> Bool
+
   // MARK: Operator
 
   /// Asks that a job stop. One that never ran is cancelled at once; otherwise the executor sees the request.

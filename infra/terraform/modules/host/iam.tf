@@ -34,19 +34,19 @@ data "aws_iam_policy_document" "instance" {
     sid     = "ReadTheStore"
     actions = ["s3:GetObject"]
     resources = [
-      for part in ["policy", "inbox", "models", "epochs", "jobs", "release"] : "${aws_s3_bucket.store.arn}/${part}/*"
+      for part in ["policy", "inbox", "models", "epochs", "jobs", "host", "release"] : "${aws_s3_bucket.store.arn}/${part}/*"
     ]
   }
   statement {
     sid       = "WriteResultsAndEpochs"
     actions   = ["s3:PutObject", "s3:AbortMultipartUpload"]
-    resources = [for part in ["epochs", "jobs"] : "${aws_s3_bucket.store.arn}/${part}/*"]
+    resources = [for part in ["epochs", "jobs", "host"] : "${aws_s3_bucket.store.arn}/${part}/*"]
   }
   statement {
-    # Retiring an epoch on this host. The bucket is versioned, so that nothing is lost by it.
+    # Retiring an epoch on this host, and the doctor's probe. The bucket is versioned, so that nothing is lost by it.
     sid       = "RetireEpochs"
     actions   = ["s3:DeleteObject"]
-    resources = ["${aws_s3_bucket.store.arn}/epochs/*"]
+    resources = [for part in ["epochs", "host/doctor"] : "${aws_s3_bucket.store.arn}/${part}/*"]
   }
   statement {
     sid       = "ListTheStore"
