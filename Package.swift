@@ -65,6 +65,7 @@ let package = Package(
     .target(name: "CPlatform"),
     .target(name: "CProcess"),
     .target(name: "CBuildInfo", cSettings: buildInfo),
+    .target(name: "CHost"),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
@@ -94,7 +95,8 @@ let package = Package(
       name: "JobRunner",
       dependencies: [
         "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "EnclaveImage",
-        "CProcess", "CPlatform", "CBuildInfo", arguments, logging, yams,
+        "CProcess", "CPlatform", "CBuildInfo", "CHost", arguments, logging, yams,
+        .product(name: "NIOTLS", package: "swift-nio"),
       ] + crypto + nio),
     .executableTarget(
       name: "DevCloud",

@@ -36,7 +36,7 @@ struct Ephemeral: ParsableCommand {
         name: "Host operator",
         subcommands: [
           DaemonCommand.self, WorkersCommand.self, QueueCommand.self, ScheduleCommand.self, EpochsCommand.self,
-          DatabaseCommand.self,
+          DatabaseCommand.self, DoctorCommand.self,
         ]),
       CommandGroup(name: "Everybody", subcommands: [ConfigCommand.self]),
     ])

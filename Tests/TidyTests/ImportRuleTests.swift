@@ -6,7 +6,7 @@ import Testing
 @Suite struct ImportRuleTests {
   /// Direct dependencies that each target may have, of this package and of others.
   static let allowed: [String: Set<String>] = [
-    "CBlas": [], "CPlatform": [], "CProcess": [], "CBuildInfo": [], "CSodium": [], "CCurl": [], "COpenSSL": [],
+    "CBlas": [], "CPlatform": [], "CProcess": [], "CBuildInfo": [], "CHost": [], "CSodium": [], "CCurl": [], "COpenSSL": [],
     "CZlib": [],
     "Wire": ["CPlatform"],
     "SealedCrypto": ["Wire", "CSodium", "CPlatform", "Crypto", "CryptoExtras", "SwiftASN1"],
@@ -22,9 +22,8 @@ import Testing
     "EnclaveImage": ["Wire", "CZlib", "SwiftASN1", "Crypto"],
     "JobRunner": [
       "Wire", "SealedCrypto", "Attestation", "Inference", "Queue", "ObjectStore", "Client", "EnclaveImage",
-      "CProcess", "CPlatform", "CBuildInfo", "ArgumentParser", "Logging", "Yams", "Crypto", "CryptoExtras", "NIOCore",
-      "NIOPosix",
-      "NIOHTTP1", "NIOSSL",
+      "CProcess", "CPlatform", "CBuildInfo", "CHost", "ArgumentParser", "Logging", "Yams", "Crypto", "CryptoExtras",
+      "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOTLS",
     ],
     // A measuring program under Tests: the daemon's other side, so it may use no part of the daemon itself.
     "Load": ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", "ArgumentParser", "Crypto", "CryptoExtras"],

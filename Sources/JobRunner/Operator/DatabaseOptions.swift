@@ -6,7 +6,8 @@ import Queue
 /// Where the database is, and whether its daemon is there; shared by the verbs of `ephemeral db`.
 struct DatabaseOptions: ParsableArguments {
   @Option(
-    help: "The daemon's state folder: for its socket, and for the file itself while no daemon runs.") var state: String?
+    help: "The daemon's state folder (default: $EPHEMERAL_STATE): its socket, and the file while no daemon runs.")
+  var state: String?
   @OptionGroup var daemon: OperatorOptions
 
   /// A copy of a large database is made and read before the daemon answers.
@@ -19,7 +20,8 @@ struct DatabaseOptions: ParsableArguments {
   func answer(
     to request: OperatorRequest, offline: (String) throws -> OperatorReply
   ) throws -> OperatorReply {
-    let folder = state.map(Self.absolute)
+    let variable = ProcessInfo.processInfo.environment[ConfigurationKey.state.variable]
+    let folder = (state ?? variable.flatMap { $0.isEmpty ? nil : $0 }).map(Self.absolute)
     guard let socket = daemon.socketPath ?? folder.map({ $0 + "/daemon.sock" }) else {
       throw ValidationError("Name the daemon's state folder by --state, or its socket by --socket.")
     }

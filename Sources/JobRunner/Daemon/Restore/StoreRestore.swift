@@ -61,7 +61,7 @@ final class StoreRestore: Sendable {
   func reason() throws -> Reason? {
     let standing = try queue.standing()
     if standing.restoredThrough != nil { return .unfinished }
-    let marks = try memory.marks()
+    let marks = try permitted([]) { try memory.marks() }
     let own = marks.first { $0.database == standing.id }
     if let own, own.starts > standing.starts { return .olderCopy(starts: standing.starts, known: own.starts) }
     if let other = marks.max(by: { $0.startedMs < $1.startedMs }), other.database != standing.id,
@@ -126,8 +126,16 @@ final class StoreRestore: Sendable {
 
   // MARK: What only the host knew
 
+  /// Notes that the store does not let this host read are as good as none: jobs must run all the same.
+  private func permitted<Value>(_ otherwise: Value, _ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch let error as ObjectStoreError where error.kind == .denied {
+      log.warning("the store does not let this host read its notes for a lost database (host/*): \(error)")
+      return otherwise
+    }
+  }
+
   private func bringBackSettings(_ reason: Reason) throws {
-    let runs = try queue.adoptRuns(try memory.runs())
+    let runs = try queue.adoptRuns(try permitted([]) { try memory.runs() })
     if runs > 0 { log.notice("schedule runs that took place before are known again", metadata: ["runs": "\(runs)"]) }
     switch reason {
     // A database that is whole, and knows what was set in it.
@@ -135,10 +143,10 @@ final class StoreRestore: Sendable {
     case .newDatabase, .olderCopy, .unfinished: break
     }
     let own = try queue.standing().id
-    let marks = try memory.marks()
+    let marks = try permitted([]) { try memory.marks() }
     let source = marks.contains { $0.database == own } ? own : marks.max { $0.startedMs < $1.startedMs }?.database
     guard let source else { return }
-    guard let settings = try memory.settings(of: source) else {
+    guard let settings = try permitted(nil, { try memory.settings(of: source) }) else {
       log.warning("no record of paused queues and of paused or added schedules: look at both, and pause them again")
       return
     }
