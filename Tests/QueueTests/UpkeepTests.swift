@@ -225,6 +225,18 @@ struct UpkeepTests {
     try? stopped.close()
   }
 
+  @Test("The file and its log are for their owner alone, also where an older version left them open")
+  func permissions() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    #expect(try mode(fixture.path) == 0o600 && mode(fixture.path + "-wal") == 0o600)
+    try fixture.store.close()
+    try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: fixture.path)
+    let store = try SQLiteQueue(path: fixture.path)
+    #expect(try mode(fixture.path) == 0o600)
+    try store.close()
+  }
+
   @Test("A file that is open is not opened beside it, and a missing one is not made")
   func exclusive() throws {
     let fixture = try StoreFixture(.sqlite)

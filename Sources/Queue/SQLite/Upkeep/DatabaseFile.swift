@@ -1,18 +1,29 @@
 import Foundation
 import GRDB
+import Glibc
 
 /// How the queue's file is opened: by this process alone, through one connection.
 ///
 /// The danger is a second descriptor. SQLite's locks are POSIX's, and a process that closes any descriptor of a file loses
 /// all its locks on it. So nothing in a process that has the database open may read, copy or sync it as a file.
 enum DatabaseFile {
-  /// Opens the file at `path` and takes its lock.
+  /// Opens the file at `path` and takes its lock; others get no permission on it.
   ///
   /// - Parameter create: whether a missing file is made.
   /// - Throws: ``QueueError/missing(path:)``, ``QueueError/alreadyOpen(path:)``, ``QueueError/corrupt(_:)``,
   ///   ``QueueError/unavailable(_:)``
   static func open(_ path: String, create: Bool) throws -> DatabaseQueue {
-    guard create || FileManager.default.fileExists(atPath: path) else { throw QueueError.missing(path: path) }
+    if create {
+      // SQLite would make it as the umask has it; its log takes the file's mode.
+      let descriptor = Glibc.open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+      guard descriptor >= 0 || errno == EEXIST else {
+        throw QueueError.unavailable("\(path) cannot be made: \(String(cString: strerror(errno)))")
+      }
+      if descriptor >= 0 { close(descriptor) }
+    }
+    guard FileManager.default.fileExists(atPath: path) else { throw QueueError.missing(path: path) }
+    // By name: a descriptor of a file that is open would cost its locks.
+    chmod(path, 0o600)
     var configuration = Configuration()
     configuration.label = "queue"
     configuration.prepareDatabase { db in
