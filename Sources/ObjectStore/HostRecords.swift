@@ -1,26 +1,26 @@
 /// `host/databases/<id>.json`: a database that has served this store.
 package struct DatabaseMark: Codable, Equatable, Sendable {
   package let database: String
-  /// How often a daemon had started on it. A copy that was put back has noted fewer.
-  package let starts: Int64
-  /// The last of those starts, milliseconds since 1970 by that host's clock.
-  package let startedMs: Int64
+  /// Grows with every start of a daemon, every backup, hour and run. A copy that was put back has a lower one.
+  package let mark: Int64
+  /// When this was written, milliseconds since 1970 by that host's clock.
+  package let updatedMs: Int64
   /// The machine's name, for people.
   package let host: String
   /// The daemon's version.
   package let program: String
 
-  package init(database: String, starts: Int64, startedMs: Int64, host: String, program: String) {
+  package init(database: String, mark: Int64, updatedMs: Int64, host: String, program: String) {
     self.database = database
-    self.starts = starts
-    self.startedMs = startedMs
+    self.mark = mark
+    self.updatedMs = updatedMs
     self.host = host
     self.program = program
   }
 
   enum CodingKeys: String, CodingKey {
-    case database, starts, host, program
-    case startedMs = "started_ms"
+    case database, mark, host, program
+    case updatedMs = "updated_ms"
   }
 }
 

@@ -58,7 +58,7 @@ struct RestoreTests {
     #expect(try restore.reason() == .newDatabase)
     let outcome = try restore.run(.newDatabase, takeIn: { try takeIn(queue, host) })
     #expect(outcome.counts.adopted == 1_300 && outcome.waiting == [waiting])
-    try restore.noteStart()
+    try restore.noteMark()
     #expect(try restore.reason() == nil)
     let lease = try #require(try queue.claim(ClaimRequest(owner: "w"), at: now))
     #expect(lease.job == waiting)
@@ -122,16 +122,16 @@ struct RestoreTests {
   func olderCopy() throws {
     let host = try TestDaemon()
     let first = try host.upload("first")
-    try host.restore.noteStart()
+    try host.restore.noteMark()
     let path = host.folder + "/copy.sqlite"
     _ = try host.queue.backUp(to: path)
-    try host.restore.noteStart()
+    try host.restore.noteMark()
     try commit(host, first)
     #expect(try host.restore.reason() == nil, "the database itself is not behind")
 
     let copy = try SQLiteQueue(path: path)
     let restore = restore(copy, host)
-    #expect(try restore.reason() == .olderCopy(starts: 1, known: 2))
+    #expect(try restore.reason() == .olderCopy(mark: 1, known: 2))
     #expect(try restore.run(try #require(try restore.reason())).counts.adopted == 1)
     #expect(try copy.inspect(first)?.job.state == .finished)
     try copy.close()
@@ -139,7 +139,7 @@ struct RestoreTests {
     let other = try lose(host)
     let otherRestore = self.restore(other, host)
     usleep(2_000)
-    try otherRestore.noteStart()
+    try otherRestore.noteMark()
     guard case .servedByAnother = try host.restore.reason() else {
       Issue.record("\(String(describing: try host.restore.reason()))")
       return
@@ -196,8 +196,9 @@ struct RestoreTests {
     #expect(opened.opened["nightly"]?.count == 1)
     let paused = try #require(QueueName("slow"))
     try host.queue.setPaused(true, queue: paused, at: night)
-    try host.restore.noteStart()
-    let recorder = HostRecorder(queue: host.queue, store: host.store, log: host.log.logger)
+    try host.restore.noteMark()
+    let recorder = HostRecorder(
+      queue: host.queue, store: host.store, restore: host.restore, log: host.log.logger)
     try recorder.record()
     let records = try host.store.names(under: StoreLayout.runs)
     #expect(records.count == (try host.queue.runs(of: "nightly", limit: 10).count))

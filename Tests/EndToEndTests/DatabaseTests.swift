@@ -65,8 +65,6 @@ extension EndToEnd {
       let made = try office.operate(["db", "backup", copy])
       #expect(made.status == 0 && made.output.contains("checked"), "\(made.errors)")
       #expect(try office.operate(["db", "backup", copy]).status == 1, "never over another")
-      office.daemon.murder()
-      try office.restartDaemon()
       let second = try finish("after the backup")
       let before = [first, second].map(attempts)
       try stop()

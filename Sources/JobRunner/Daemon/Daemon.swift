@@ -83,7 +83,7 @@ final class Daemon: Sendable {
     let storeRestore = StoreRestore(queue: queue, store: store, clock: clock, log: log)
     restore = RestoreLoop(
       storeRestore, takeIn: { [intake] in try intake.takeIn() }, states: states, log: log)
-    recorder = HostRecorder(queue: queue, store: store, log: log)
+    recorder = HostRecorder(queue: queue, store: store, restore: storeRestore, log: log)
     let workers = configuration.workers.map { "\($0.endpoint)" }.joined(separator: ", ")
     desk = OperatorDesk(
       queue: queue, inbox: inbox, workers: WorkersDesk(pool: pool, startedAt: clock.now()), janitor: janitor,

@@ -12,6 +12,8 @@ struct DatabaseDesk: Sendable {
   func backUp(to path: String?, keep: Int?) throws -> OperatorReply {
     guard let path, path.hasPrefix("/") else { return .refused("name the backup by an absolute path") }
     do {
+      // What is done from now on the copy lacks. A store that is away hears of it with the next run or hour.
+      defer { try? restore.noteMark() }
       guard let keep else { return DatabaseAnswer.backedUp(try queue.backUp(to: path)) }
       return DatabaseAnswer.backedUp(try queue.backUp(into: BackupFolder(path: path, kind: .asked, keep: keep)))
     } catch let error as QueueError {

@@ -45,8 +45,8 @@ package struct RestoreCounts: Hashable, Sendable {
 package struct DatabaseStanding: Hashable, Sendable {
   /// 32 hexadecimal digits, the same in every copy.
   package let id: String
-  /// Starts of a daemon that were noted.
-  package let starts: Int64
+  /// Grows with every start of a daemon, every backup, hour and run; 0 before the first.
+  package let mark: Int64
   /// Whether no job was ever taken in.
   package let isEmpty: Bool
   /// The last key of the store that a restore under way has done; nil when none is under way.

@@ -7,16 +7,21 @@ import Queue
 final class HostRecorder: @unchecked Sendable {
   private let queue: SQLiteQueue
   private let memory: HostMemory
+  private let restore: StoreRestore
   private let log: Logger
   private let loop = StoppableLoop()
   /// Used by the loop's thread alone, like those below.
   private var complaint = Complaint()
   private var recorded: QueueSettings?
+  private var markedAt = ContinuousClock.now
+  /// A disk's snapshot that is put back is noticed when it is older than this, or than the last run.
+  private static let markAge = Duration.seconds(3600)
   private static let pauseSeconds = 2.0
   private static let runsAtOnce = 100
 
-  init(queue: SQLiteQueue, store: any ObjectStore, log: Logger) {
+  init(queue: SQLiteQueue, store: any ObjectStore, restore: StoreRestore, log: Logger) {
     self.queue = queue
+    self.restore = restore
     self.log = log
     memory = HostMemory(store: store)
   }
@@ -41,13 +46,19 @@ final class HostRecorder: @unchecked Sendable {
 
   /// What has come about since the last call.
   func record() throws {
+    var isMarkDue = ContinuousClock.now - markedAt >= Self.markAge
     while true {
       let runs = try queue.unrecordedRuns(limit: Self.runsAtOnce)
       for (id, run) in runs {
         _ = try memory.write(run)
         try queue.noteRunsRecorded(through: id)
+        isMarkDue = true
       }
       if runs.count < Self.runsAtOnce { break }
+    }
+    if isMarkDue {
+      try restore.noteMark()
+      markedAt = .now
     }
     let settings = try queue.settings()
     guard settings != recorded else { return }

@@ -35,7 +35,7 @@ final class RestoreLoop: @unchecked Sendable {
             states.note(outcome.waiting)
           }
           if loop.isStopping { return }
-          try noteStart()
+          try noteMark()
           return begin()
         } catch {
           if complaint.isDue("\(error)") { log.warning("database and store cannot be compared yet: \(error)") }
@@ -45,8 +45,8 @@ final class RestoreLoop: @unchecked Sendable {
   }
 
   /// A store that does not let the host write its notes is served all the same; only a lost database is noticed later.
-  private func noteStart() throws {
-    do { try restore.noteStart() } catch let error as ObjectStoreError where error.kind == .denied {
+  private func noteMark() throws {
+    do { try restore.noteMark() } catch let error as ObjectStoreError where error.kind == .denied {
       log.warning("the store does not let this host keep notes for a lost database (write to host/*): \(error)")
     }
   }

@@ -20,7 +20,7 @@ final class StoreRestore: Sendable {
   /// Why a database is brought up to the store.
   enum Reason: Equatable, CustomStringConvertible {
     case newDatabase
-    case olderCopy(starts: Int64, known: Int64)
+    case olderCopy(mark: Int64, known: Int64)
     case servedByAnother(DatabaseMark)
     case unfinished
     case asked
@@ -28,8 +28,8 @@ final class StoreRestore: Sendable {
     var description: String {
       switch self {
       case .newDatabase: "the database is new, and the store holds the work of an earlier one"
-      case .olderCopy(let starts, let known):
-        "the database is an older copy: daemons had started on it \(known) times, and it knows of \(starts)"
+      case .olderCopy(let mark, let known):
+        "the database is an older copy: it stands at mark \(mark), and the store has heard of \(known)"
       case .servedByAnother(let mark):
         "another database has served this store since, last on \(mark.host): if a daemon still runs there, stop one of "
           + "the two"
@@ -63,24 +63,23 @@ final class StoreRestore: Sendable {
     if standing.restoredThrough != nil { return .unfinished }
     let marks = try permitted([]) { try memory.marks() }
     let own = marks.first { $0.database == standing.id }
-    if let own, own.starts > standing.starts { return .olderCopy(starts: standing.starts, known: own.starts) }
-    if let other = marks.max(by: { $0.startedMs < $1.startedMs }), other.database != standing.id,
+    if let own, own.mark > standing.mark { return .olderCopy(mark: standing.mark, known: own.mark) }
+    if let other = marks.max(by: { $0.updatedMs < $1.updatedMs }), other.database != standing.id,
       own != nil || standing.isEmpty
     {
       return own == nil ? .newDatabase : .servedByAnother(other)
     }
-    guard standing.isEmpty, standing.starts == 0 else { return nil }
+    guard standing.isEmpty, standing.mark == 0 else { return nil }
     return try store.list(prefix: StoreLayout.jobs, after: nil, limit: 1).entries.isEmpty ? nil : .newDatabase
   }
 
-  /// Notes this start in the database, then in the store.
-  func noteStart() throws {
-    let standing = try queue.standing()
-    let starts = standing.starts + 1
-    try queue.noteStart(starts)
+  /// Moves the database's mark on and tells the store: whatever copy there is is older from now on.
+  func noteMark() throws {
+    // The database first: a store that knows more than the database means a copy.
+    let mark = try queue.moveMark()
     try memory.write(
       DatabaseMark(
-        database: standing.id, starts: starts, startedMs: clock.now().milliseconds,
+        database: try queue.standing().id, mark: mark, updatedMs: clock.now().milliseconds,
         host: ProcessInfo.processInfo.hostName, program: Version.full))
   }
 
@@ -144,7 +143,7 @@ final class StoreRestore: Sendable {
     }
     let own = try queue.standing().id
     let marks = try permitted([]) { try memory.marks() }
-    let source = marks.contains { $0.database == own } ? own : marks.max { $0.startedMs < $1.startedMs }?.database
+    let source = marks.contains { $0.database == own } ? own : marks.max { $0.updatedMs < $1.updatedMs }?.database
     guard let source else { return }
     guard let settings = try permitted(nil, { try memory.settings(of: source) }) else {
       log.warning("no record of paused queues and of paused or added schedules: look at both, and pause them again")

@@ -8,8 +8,8 @@ enum DatabaseMeta {
     case id
     /// The version of the program that migrated the file last.
     case migratedBy = "migrated_by"
-    /// How often a daemon has started on it: a copy that was put back has fewer than the store knows of.
-    case starts
+    /// Grows with every start, backup, hour and run, and is told to the store: a copy that was put back has a lower one.
+    case mark
     /// Set while the file is being brought up to the store: the last key that is done.
     case restoredThrough = "restored_through"
     /// The newest run that the store has a record of.

@@ -9,15 +9,20 @@ extension SQLiteQueue {
     try read { db in
       guard let id = try DatabaseMeta.value(.id, in: db) else { throw QueueError.corrupt("it has no id") }
       return DatabaseStanding(
-        id: id, starts: try DatabaseMeta.value(.starts, in: db).flatMap(Int64.init) ?? 0,
+        id: id, mark: try DatabaseMeta.value(.mark, in: db).flatMap(Int64.init) ?? 0,
         isEmpty: try Bool.fetchOne(db, sql: "SELECT NOT EXISTS (SELECT 1 FROM jobs)") ?? true,
         restoredThrough: try DatabaseMeta.value(.restoredThrough, in: db))
     }
   }
 
-  /// Notes that a daemon has started for the so many-th time.
-  package func noteStart(_ number: Int64) throws {
-    try write { db in try DatabaseMeta.set(.starts, "\(number)", in: db) }
+  /// Moves the mark on, which copies that were made before lack.
+  /// - Returns: the mark.
+  package func moveMark() throws -> Int64 {
+    try write { db in
+      let mark = (try DatabaseMeta.value(.mark, in: db).flatMap(Int64.init) ?? 0) + 1
+      try DatabaseMeta.set(.mark, "\(mark)", in: db)
+      return mark
+    }
   }
 
   /// Notes that a restore is under way, with the last key of the store that is done; nil when it has ended.
