@@ -129,7 +129,8 @@ struct MachineChecks {
 
   private func permissions(_ folder: String) -> [Diagnosis] {
     var found = [
-      closed("state folder", folder, mode: 0o700), closed("database file", "\(folder)/\(StateFolder.database)", mode: 0o600),
+      closed("state folder", folder, mode: 0o700),
+      closed("database file", "\(folder)/\(StateFolder.database)", mode: 0o600),
     ].compactMap { $0 }
     if let socketPath, let diagnosis = closed("socket", socketPath, mode: 0o600) { found.append(diagnosis) }
     for file in files {
