@@ -154,7 +154,7 @@ struct RestoreTests {
     defer { worker.stop() }
     let job = try host.upload("done")
     let standing = try commit(host, job, attempt: 2)
-    let executor = host.executor()
+    let executor = try host.executor()
     executor.start()
     defer { executor.stop(within: 20) }
     try eventually { try host.state(of: job) == .finished }
@@ -173,7 +173,7 @@ struct RestoreTests {
       _ = try host.store.put(
         try ObjectKey(StoreLayout.result(job, attempt: Int64(attempt), .output)), [9], .ifAbsent)
     }
-    let executor = host.executor()
+    let executor = try host.executor()
     executor.start()
     defer { executor.stop(within: 20) }
     try eventually { try host.state(of: job) == .finished }
