@@ -25,7 +25,7 @@ extension FaultClass {
     switch self {
     case .workerLost, .workerProtocol, .deadlineExceeded: true
     case .workerRetry, .bundleUnopened, .workerUnavailable, .storeUnavailable, .bundleMissing, .leaseExpired,
-      .daemonLost:
+      .daemonLost, .attemptTaken:
       false
     }
   }
