@@ -24,6 +24,11 @@ ROUNDS ?= 3
 DISK ?= .bench
 TARGET ?=
 MIB ?= 1024
+SEEDS ?= 20000
+FROM ?= 1
+TRACE ?=
+KILLS ?= 300
+SEED ?= 1
 
 .PHONY: help deps model build demo nightly demo-attack test test-tools test-s3-second bench-s3 image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
 
@@ -93,6 +98,16 @@ lint: ## Formatting, strictly
 fuzz: ## libFuzzer on every decoder of a peer's bytes; SECONDS=60 each, TARGET=one of them
 	@scripts/fuzz.sh "$(SECONDS)" "$(TARGET)"
 
+.PHONY: simulate kill-test
+simulate: ## Worlds in which everything fails, over the real daemon logic; SEEDS=20000 FROM=1, TRACE=1 shows each step
+	@swift build $(SWIFT_FLAGS) --product simulate
+	@.build/release/simulate --seeds "$(SEEDS)" --from "$(FROM)" $(if $(TRACE),--trace)
+
+kill-test: deps ## SIGKILL of daemon and worker under a stream of jobs; KILLS=300, SEED=1, STORE=s3 for S3 (moto)
+	@swift build $(SWIFT_FLAGS)
+	@$(if $(filter s3,$(STORE)),scripts/moto.sh install && .cache/venv-moto/bin/)python3 scripts/kill-test.py \
+	  --kills "$(KILLS)" --seed "$(SEED)" --store "$(STORE)"
+
 golden: ## The reference data of Tests/Vectors again, from the Python originals (downloads gigabytes)
 	@scripts/golden/run.sh
 
@@ -134,4 +149,4 @@ soak: deps ## The daemon for SECONDS=600 under jobs, faults and cancels: is its 
 	@scripts/load.sh soak "$(STORE)" --seconds $(SECONDS) --workers $(WORKERS)
 
 clean: ## Build products and demo state; the cache of downloads stays
-	@rm -rf .build .build-install .build-static .build-fuzz .demo .load .bench
+	@rm -rf .build .build-install .build-static .build-fuzz .build-simulate .demo .load .bench

@@ -44,6 +44,7 @@ let package = Package(
     .executable(name: "devcloud", targets: ["DevCloud"]),
     .executable(name: "load", targets: ["Load"]),
     .executable(name: "bench-queue", targets: ["BenchQueue"]),
+    .executable(name: "simulate", targets: ["simulate"]),
   ],
   dependencies: [
     // Exact: what the worker links. infra/enclave/image.lock has the versions of what these bring with them.
@@ -111,6 +112,10 @@ let package = Package(
       name: "Load", dependencies: ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", arguments] + crypto,
       path: "Tests/Load"),
     .executableTarget(name: "BenchQueue", dependencies: ["Queue", "Wire"], path: "Tests/Benchmarks/Queue"),
+    .target(
+      name: "CSimulatedDisk", path: "Tests/Simulator/CSimulatedDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(name: "Simulator", dependencies: ["Queue", "Wire", "CSimulatedDisk"], path: "Tests/Simulator/World"),
+    .executableTarget(name: "simulate", dependencies: ["Simulator"], path: "Tests/Simulator/Command"),
     .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
     .testTarget(name: "SealedCryptoTests", dependencies: ["SealedCrypto", "Wire", "TestSupport", asn1] + crypto),
     .testTarget(
@@ -119,7 +124,7 @@ let package = Package(
     .testTarget(name: "InferenceTests", dependencies: ["Inference", "CBlas", "TestSupport"]),
     .testTarget(
       name: "QueueTests",
-      dependencies: ["Queue", "Wire", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
+      dependencies: ["Queue", "Simulator", "Wire", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
     .testTarget(
       name: "ObjectStoreTests", dependencies: ["ObjectStore", "SealedCrypto", "Wire", "TestSupport"] + crypto),
     .testTarget(

@@ -35,6 +35,7 @@ import Testing
       "SwiftASN1", "Hummingbird", "HummingbirdTLS", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix", "NIOHTTP1",
       "NIOSSL",
     ],
+    "CSimulatedDisk": [], "Simulator": ["Queue", "Wire", "CSimulatedDisk"], "simulate": ["Simulator"],
   ]
 
   /// The package as SwiftPM describes it; the Makefile writes it, since asking inside a test waits for the build's lock.

@@ -33,35 +33,25 @@ final class LeaseKeeper: @unchecked Sendable {
   /// The attempt is over. A heartbeat under way is not waited for: the queue's fence refuses it.
   func stop() { loop.stop(within: 0) }
 
-  /// Looks around four times a second, renews the lease at a third of its length.
-  ///
-  /// The lease is lost when the queue says so, or when it has run out and the queue cannot be asked: a machine that slept
-  /// past the end still holds what nobody took back.
+  /// Looks around four times a second; what is due then, the ``LeaseWatch`` says.
   private func run() {
-    var renewAt = clock.now() + request.leaseDuration / 3
-    var until = lease.leaseUntil
-    var cancelSeen = lease.cancelRequested
+    var watch = LeaseWatch(lease, leaseDuration: request.leaseDuration, at: clock.now())
     while loop.rest(atMost: LeaseKeeper.lookSeconds) {
       let now = clock.now()
-      if isStopping() { return end(.shutdown) }
-      if now >= lease.deadlineAt { return end(.deadlinePassed) }
-      if now < renewAt { continue }
-      do {
-        let beat = try queue.heartbeat(lease, leaseDuration: request.leaseDuration, at: now)
-        until = beat.leaseUntil
-        renewAt = now + request.leaseDuration / 3
-        if beat.cancelRequested, !cancelSeen {
-          cancelSeen = true
-          driver.post(.cancelRequested)
-        }
-        onBeat(driver.itemsDone)
-      } catch QueueError.fenced {
-        return end(.leaseLost)
-      } catch {
-        // The disk may recover before the lease runs out; until then the attempt goes on.
-        if now >= until { return end(.leaseLost) }
-        renewAt = now + .seconds(1)
-      }
+      var step = watch.look(at: now, isStopping: isStopping())
+      if case .renew = step { step = renew(&watch, at: now) }
+      if case .end(let event) = step { return end(event) }
+    }
+  }
+
+  private func renew(_ watch: inout LeaseWatch, at now: Timestamp) -> LeaseWatch.Step {
+    do {
+      let beat = try queue.heartbeat(lease, leaseDuration: request.leaseDuration, at: now)
+      if watch.renewed(beat, at: now) { driver.post(.cancelRequested) }
+      onBeat(driver.itemsDone)
+      return .rest
+    } catch {
+      return watch.notRenewed(error, at: now)
     }
   }
 

@@ -26,6 +26,16 @@ package enum AttemptResult: Hashable, Sendable {
   case abandoned(String)
 }
 
+/// An attempt under way: its machine, and the event that it hears next.
+package struct ExecutorAttempt {
+  fileprivate var machine: ExecutorMachine
+  fileprivate var event = ExecutorEvent.claimed
+  /// How it ended, once ``ExecutorDriver/step(_:_:)`` has answered false.
+  package fileprivate(set) var result = AttemptResult.abandoned("its lease was lost")
+
+  package init(_ lease: Lease) { machine = ExecutorMachine(lease) }
+}
+
 /// Performs what an ``ExecutorMachine`` decides, on the thread that calls ``run(_:)``.
 package final class ExecutorDriver: Sendable {
   private let lease: Lease
@@ -50,17 +60,22 @@ package final class ExecutorDriver: Sendable {
   /// Runs the attempt to its end.
   package func run(_ io: any ExecutorIO) -> AttemptResult {
     defer { io.close() }
-    var machine = ExecutorMachine(lease)
-    var result = AttemptResult.abandoned("its lease was lost")
-    var event = ExecutorEvent.claimed
-    while true {
-      var action: ExecutorAction?
-      for posted in takePending() where action == nil { action = machine.handle(posted) }
-      guard let next = action ?? machine.handle(event) else { return result }
-      done.withLock { $0 = machine.itemsDone }
-      if case .abandon = next { return result }
-      event = perform(next, io: io, result: &result)
-    }
+    var attempt = ExecutorAttempt(lease)
+    while step(&attempt, io) {}
+    return attempt.result
+  }
+
+  /// One step of an attempt: what happened is told to the machine, and the action that it decides is performed. For a
+  /// simulator, which mixes the steps of several attempts, and which calls ``ExecutorIO/close()`` itself.
+  /// - Returns: false when the attempt is over.
+  package func step(_ attempt: inout ExecutorAttempt, _ io: any ExecutorIO) -> Bool {
+    var action: ExecutorAction?
+    for posted in takePending() where action == nil { action = attempt.machine.handle(posted) }
+    guard let next = action ?? attempt.machine.handle(attempt.event) else { return false }
+    done.withLock { $0 = attempt.machine.itemsDone }
+    if case .abandon = next { return false }
+    attempt.event = perform(next, io: io, result: &attempt.result)
+    return true
   }
 
   private func takePending() -> [ExecutorEvent] {

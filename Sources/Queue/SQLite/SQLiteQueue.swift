@@ -40,7 +40,10 @@ package final class SQLiteQueue: QueueStore {
     let database = try DatabaseFile.open(path, create: true)
     self.database = database
     migrationBackup = try DatabaseFile.translating(path) {
-      try DatabaseMigration(database: database, path: path).run(program: program, backups: backups)
+      let backup = try DatabaseMigration(database: database, path: path).run(program: program, backups: backups)
+      // What a killed predecessor wrote and had not yet synced is read from now on, so it must not go with the power.
+      try database.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
+      return backup
     }
   }
 

@@ -1,0 +1,123 @@
+import Queue
+import Wire
+
+/// What must be true of the queue whatever befell it, from what its calls have answered. It knows each job's lease holder,
+/// so it can say whether a call with a lease should have been refused.
+struct Ledger {
+  /// What is known of one job.
+  private struct Entry {
+    var holder: LeaseToken?
+    var attempt: Int64 = 0
+    var state = JobState.ready
+    var commit: JobCommit?
+    var endedAt: Timestamp?
+  }
+
+  /// Breaches of the promises, in words.
+  private(set) var breaches: [String] = []
+  private var entries: [JobName: Entry] = [:]
+  private var tokens: Set<LeaseToken> = []
+  /// Runs that the clock opened: one for each schedule and nominal time.
+  private var nominal: [String: Set<Timestamp>] = [:]
+
+  mutating func breach(_ words: String) { if breaches.count < 20 { breaches.append(words) } }
+
+  func holds(_ lease: Lease) -> Bool { entries[lease.job]?.holder == lease.token }
+
+  /// When the queue gave a job up, and so when only a late commit may still appear beside it.
+  func endedAt(_ job: JobName) -> Timestamp? { entries[job]?.endedAt }
+
+  mutating func enqueued(_ jobs: [NewJob], isNew: [Bool]) {
+    if jobs.count != isNew.count { breach("enqueue answered \(isNew.count) for \(jobs.count) jobs") }
+    for (job, isNew) in zip(jobs, isNew) {
+      if isNew, entries[job.name] != nil { breach("\(short(job.name)) is new a second time") }
+      if !isNew, entries[job.name] == nil { breach("\(short(job.name)) is said to be known, and was never taken in") }
+      if isNew { entries[job.name] = Entry() }
+    }
+  }
+
+  mutating func claimed(_ lease: Lease) {
+    let entry = entries[lease.job] ?? Entry()
+    if entries[lease.job] == nil { breach("\(short(lease.job)) was claimed and never taken in") }
+    if entry.holder != nil { breach("\(short(lease.job)) was claimed while another lease was valid") }
+    if lease.attempt <= entry.attempt { breach("\(short(lease.job)): attempt \(lease.attempt) after \(entry.attempt)") }
+    if entry.state.isTerminal { breach("\(short(lease.job)) was claimed when it had ended") }
+    if !tokens.insert(lease.token).inserted { breach("a lease token came twice") }
+    entries[lease.job, default: Entry()].holder = lease.token
+    entries[lease.job]?.attempt = lease.attempt
+    entries[lease.job]?.state = .running
+  }
+
+  /// A call with a lease took effect.
+  mutating func applied(_ what: String, _ lease: Lease) {
+    if !holds(lease) { breach("\(what) of \(short(lease.job)) took effect without a valid lease") }
+  }
+
+  mutating func ended(_ lease: Lease, _ state: JobState, commit: JobCommit? = nil, at now: Timestamp) {
+    move(lease.job, to: state, commit: commit, at: now)
+  }
+
+  mutating func reaped(_ lease: ReapedLease) {
+    if entries[lease.job]?.holder == nil { breach("\(short(lease.job)) was reaped without a lease") }
+    move(lease.job, to: .retryWait, at: nil)
+  }
+
+  mutating func adopted(_ commit: JobCommit, of job: JobName, at now: Timestamp) {
+    move(job, to: .finished, commit: commit, at: now)
+    if let attempt = entries[job]?.attempt { entries[job]?.attempt = max(attempt, commit.attempt) }
+  }
+
+  mutating func raised(_ job: JobName, to number: Int64) {
+    guard let entry = entries[job] else { return breach("\(short(job)) was raised and is not known") }
+    if entry.holder != nil { breach("\(short(job)) was raised while a lease was valid") }
+    if number <= entry.attempt { breach("\(short(job)): its attempts went back from \(entry.attempt) to \(number)") }
+    entries[job]?.attempt = number
+  }
+
+  mutating func cancelled(_ job: JobName, at now: Timestamp) { move(job, to: .cancelled, at: now) }
+
+  mutating func broughtBack(_ job: JobName) { move(job, to: .ready, at: nil) }
+
+  mutating func opened(_ run: NewRun) {
+    guard run.trigger == .clock else { return }
+    if !nominal[run.schedule, default: []].insert(run.nominalAt).inserted {
+      breach("\(run.schedule) was opened twice for \(run.nominalAt)")
+    }
+  }
+
+  private mutating func move(_ job: JobName, to state: JobState, commit: JobCommit? = nil, at now: Timestamp?) {
+    guard let old = entries[job] else { return breach("\(short(job)) moved to \(state.rawValue) and is not known") }
+    if old.state == .finished { breach("\(short(job)) was finished and moved to \(state.rawValue)") }
+    if let known = old.commit, known != commit { breach("\(short(job)) changed its commit") }
+    entries[job]?.state = state
+    entries[job]?.holder = nil
+    entries[job]?.commit = commit ?? old.commit
+    entries[job]?.endedAt = state.isTerminal ? now : nil
+  }
+
+  /// A successor has opened the database: what its rows say must be what the calls answered, or, for a call that was under
+  /// way, what it would have answered. (That the rows are so is compared whole elsewhere.)
+  mutating func reload(_ rows: [Job], at now: Timestamp) {
+    let names = Set(rows.map(\.name))
+    for name in entries.keys.sorted() where !names.contains(name) { breach("\(short(name)) is gone") }
+    for row in rows {
+      if let old = entries[row.name] {
+        if row.attempt < old.attempt { breach("\(short(row.name)): its attempts went back") }
+        if old.state == .finished, row.commit != old.commit { breach("\(short(row.name)): its end has changed") }
+      }
+      let wasEnded = entries[row.name]?.endedAt
+      entries[row.name] = Entry(
+        holder: row.state == .running ? LeaseToken(rawValue: 0) : nil, attempt: row.attempt, state: row.state,
+        commit: row.commit, endedAt: row.state.isTerminal ? wasEnded ?? now : nil)
+    }
+  }
+
+  /// An operator put an older database back; breaches stay.
+  mutating func restore(_ older: Ledger) {
+    entries = older.entries
+    nominal = older.nominal
+  }
+}
+
+/// A job's name as a trace shows it.
+func short(_ job: JobName) -> String { "job \(String(job.hex.prefix(6)))" }
