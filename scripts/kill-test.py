@@ -213,7 +213,8 @@ def main():
     for what, count in sorted(killer.kills.items()):
         print(f"  {what:<44}{count:>8}")
     for what, value in (
-            ("kills in all", killer.total), ("jobs acknowledged", len(jobs)), ("submits refused, as they said", submitter.refused),
+            ("kills in all", killer.total), ("jobs acknowledged", len(jobs)),
+            ("submits refused, as they said", submitter.refused),
             ("committed once, receipts audited", counts["finished"]), ("results opened", len(sample)),
             ("attempts in all", attempts), ("brought back from dead", revived), ("full disk", full),
             ("database", "sound"), ("seconds", round(time.monotonic() - began))):

@@ -315,7 +315,23 @@ static int vfs_full_path(sqlite3_vfs *vfs, const char *path, int length, char *o
   return snprintf(out, (size_t)length, "%s", path) < length ? SQLITE_OK : SQLITE_CANTOPEN;
 }
 
-static void remove_folder(void) { rmdir(folder); }
+static char *path_of(const simulated_disk *disk, const char *name, char *path, size_t room) {
+  snprintf(path, room, "%s%llu%s", folder, (unsigned long long)disk->number, name);
+  return path;
+}
+
+static void remove_files(const simulated_disk *disk) {
+  char path[64];
+  unlink(path_of(disk, "/queue.db", path, sizeof path));
+  rmdir(path_of(disk, "", path, sizeof path));
+}
+
+// Some disks live as long as the process.
+static void remove_folder(void) {
+  for (int i = 0; i < DISKS; i++)
+    if (disks[i]) remove_files(disks[i]);
+  rmdir(folder);
+}
 
 void simulated_disks_install(void) {
   pthread_mutex_lock(&disks_lock);
@@ -340,11 +356,6 @@ void simulated_disks_install(void) {
 
 // MARK: Disks
 
-static char *path_of(const simulated_disk *disk, const char *name, char *path, size_t room) {
-  snprintf(path, room, "%s%llu%s", folder, (unsigned long long)disk->number, name);
-  return path;
-}
-
 simulated_disk *simulated_disk_make(uint64_t seed) {
   simulated_disk *disk = calloc(1, sizeof *disk);
   if (!disk) return NULL;
@@ -361,9 +372,7 @@ simulated_disk *simulated_disk_make(uint64_t seed) {
 }
 
 void simulated_disk_free(simulated_disk *disk) {
-  char path[64];
-  unlink(path_of(disk, "/queue.db", path, sizeof path));
-  rmdir(path_of(disk, "", path, sizeof path));
+  remove_files(disk);
   pthread_mutex_lock(&disks_lock);
   disks[disk->number] = NULL;
   pthread_mutex_unlock(&disks_lock);

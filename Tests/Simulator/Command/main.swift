@@ -67,7 +67,10 @@ if options.hasTrace {
           found.failures.append(outcome)
           if found.failures.count <= 5 { Report.show(outcome) }
         }
-        if found.done % 2_000 == 0 { print("… \(found.done) seeds, \(found.failures.count) failed") }
+        if found.done % 2_000 == 0 {
+          print("… \(found.done) seeds, \(found.failures.count) failed")
+          fflush(nil)
+        }
       }
     }
   }

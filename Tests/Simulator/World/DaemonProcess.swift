@@ -7,13 +7,14 @@ final class DaemonProcess {
   let number: Int
   let queue: SQLiteQueue
   /// The queue under test, observed.
-  let store: any QueueStore
+  let store: any RetentionStore
   var isDead = false
   /// It was told to end, and gives back what is under way.
   var isStopping = false
   var isDraining = false
   private(set) var intake: IntakeDriver?
   private(set) var scheduler: SchedulerDriver?
+  private var janitor: Janitor?
   private(set) var port: QueuePort?
   /// By worker.
   var attempts: [AttemptActor?]
@@ -28,6 +29,8 @@ final class DaemonProcess {
     intake = IntakeDriver(
       routes: World.routes, store: port, inbox: SimulatedInbox(world: world, process: self))
     scheduler = SchedulerDriver(World.schedules, store: port)
+    janitor = Janitor(
+      queue: port, objects: SimulatedObjects(world: world, process: self), policy: World.retention)
   }
 
   /// What the daemon's intake loop does in one pass.
@@ -39,12 +42,21 @@ final class DaemonProcess {
     _ = try scheduler.turn(at: now)
   }
 
+  /// A pass of the janitor. Only one is under way at a time.
+  func sweep(at now: Timestamp) throws -> JanitorSummary {
+    guard var janitor else { return JanitorSummary() }
+    self.janitor = nil
+    defer { if !isDead { self.janitor = janitor } }
+    return try janitor.pass(at: now)
+  }
+
   /// Breaks the cycles of references, and closes the database; of one that was cut off, nothing more reaches the disk.
   func close() {
     try? queue.close()
     port = nil
     intake = nil
     scheduler = nil
+    janitor = nil
     attempts = []
   }
 }

@@ -13,6 +13,8 @@ package enum Edge: String, CaseIterable, Sendable {
   case enqueue, unrecordedCancels, recordCancel
   case requestCancel, retryDead, setPaused
   case openRun, skipRun, standing
+  // The janitor.
+  case evidence, removeBundle, removeCancel, markCleared, prune, forgetCancels, pruneRecords, retryAllDead
   /// The database is opened, recovered and migrated.
   case open
 
@@ -20,11 +22,12 @@ package enum Edge: String, CaseIterable, Sendable {
   package var isQueueCall: Bool {
     switch self {
     case .lookUpCommit, .startJob, .readRequest, .sendPiece, .appendResult, .acknowledge, .storeResults, .writeCommit,
-      .deleteLeftovers, .listInbox, .examineCancel:
+      .deleteLeftovers, .listInbox, .examineCancel, .evidence, .removeBundle, .removeCancel:
       false
     case .claim, .heartbeat, .finish, .fail, .release, .giveUp, .cancel, .adopt, .raiseAttempts, .reap, .enqueue,
       .unrecordedCancels,
-      .recordCancel, .requestCancel, .retryDead, .setPaused, .openRun, .skipRun, .standing, .open:
+      .recordCancel, .requestCancel, .retryDead, .setPaused, .openRun, .skipRun, .standing, .open,
+      .markCleared, .prune, .forgetCancels, .pruneRecords, .retryAllDead:
       true
     }
   }
@@ -37,6 +40,8 @@ package enum Edge: String, CaseIterable, Sendable {
     case .sendPiece, .appendResult, .acknowledge, .openRun, .skipRun, .fail, .recordCancel: 6
     case .storeResults, .writeCommit, .finish, .open, .deleteLeftovers: 10
     case .release, .cancel, .heartbeat, .requestCancel: 20
+    case .evidence, .removeBundle, .markCleared, .pruneRecords: 6
+    case .prune, .removeCancel, .forgetCancels, .retryAllDead: 20
     case .giveUp, .adopt, .raiseAttempts, .retryDead: 60
     }
   }

@@ -19,6 +19,10 @@ struct Ledger {
   private var tokens: Set<LeaseToken> = []
   /// Runs that the clock opened: one for each schedule and nominal time.
   private var nominal: [String: Set<Timestamp>] = [:]
+  /// Names whose rows are gone, or may be: a call that was to remove them was made.
+  private(set) var maybeGone: Set<JobName> = []
+  private var gone: Set<JobName> = []
+  private var hasForgottenNames = false
 
   mutating func breach(_ words: String) { if breaches.count < 20 { breaches.append(words) } }
 
@@ -31,7 +35,12 @@ struct Ledger {
     if jobs.count != isNew.count { breach("enqueue answered \(isNew.count) for \(jobs.count) jobs") }
     for (job, isNew) in zip(jobs, isNew) {
       if isNew, entries[job.name] != nil { breach("\(short(job.name)) is new a second time") }
-      if !isNew, entries[job.name] == nil { breach("\(short(job.name)) is said to be known, and was never taken in") }
+      if isNew, gone.contains(job.name), !hasForgottenNames {
+        breach("\(short(job.name)) came back after it was pruned")
+      }
+      if !isNew, entries[job.name] == nil, !maybeGone.contains(job.name) {
+        breach("\(short(job.name)) is said to be known, and was never taken in")
+      }
       if isNew { entries[job.name] = Entry() }
     }
   }
@@ -67,6 +76,19 @@ struct Ledger {
     if let attempt = entries[job]?.attempt { entries[job]?.attempt = max(attempt, commit.attempt) }
   }
 
+  /// Whether the job has ended, as far as the calls have said.
+  func hasEnded(_ job: JobName) -> Bool { entries[job]?.state.isTerminal ?? maybeGone.contains(job) }
+
+  mutating func mayBeGone(_ jobs: [JobName]) { maybeGone.formUnion(jobs) }
+
+  mutating func recordsMayBeGone() { hasForgottenNames = true }
+
+  mutating func pruned(_ job: JobName) {
+    if let entry = entries[job], !entry.state.isTerminal { breach("\(short(job)) was pruned and had not ended") }
+    entries[job] = nil
+    gone.insert(job)
+  }
+
   mutating func raised(_ job: JobName, to number: Int64) {
     guard let entry = entries[job] else { return breach("\(short(job)) was raised and is not known") }
     if entry.holder != nil { breach("\(short(job)) was raised while a lease was valid") }
@@ -99,7 +121,10 @@ struct Ledger {
   /// way, what it would have answered. (That the rows are so is compared whole elsewhere.)
   mutating func reload(_ rows: [Job], at now: Timestamp) {
     let names = Set(rows.map(\.name))
-    for name in entries.keys.sorted() where !names.contains(name) { breach("\(short(name)) is gone") }
+    for name in entries.keys.sorted() where !names.contains(name) {
+      if !hasEnded(name) || !maybeGone.contains(name) { breach("\(short(name)) is gone") }
+      entries[name] = nil
+    }
     for row in rows {
       if let old = entries[row.name] {
         if row.attempt < old.attempt { breach("\(short(row.name)): its attempts went back") }
@@ -116,6 +141,9 @@ struct Ledger {
   mutating func restore(_ older: Ledger) {
     entries = older.entries
     nominal = older.nominal
+    maybeGone = older.maybeGone
+    gone = older.gone
+    hasForgottenNames = older.hasForgottenNames
   }
 }
 

@@ -26,7 +26,7 @@ package enum Mutant: String, CaseIterable, Sendable {
   case lyingDisk
 
   /// The store with this mistake.
-  func wrap(_ queue: any QueueStore) -> any QueueStore {
+  func wrap(_ queue: any RetentionStore) -> any RetentionStore {
     switch self {
     case .overwritesCommits, .storesNoReceipt, .looksForNoCommit, .lyingDisk: queue
     default: MistakenQueue(base: queue, mistake: self)
@@ -35,12 +35,12 @@ package enum Mutant: String, CaseIterable, Sendable {
 }
 
 /// A store with one mistake.
-private final class MistakenQueue: QueueStore, @unchecked Sendable {
-  let base: any QueueStore
+private final class MistakenQueue: RetentionStore, @unchecked Sendable {
+  let base: any RetentionStore
   let mistake: Mutant
   private var lastLease: Lease?
 
-  init(base: any QueueStore, mistake: Mutant) {
+  init(base: any RetentionStore, mistake: Mutant) {
     self.base = base
     self.mistake = mistake
   }
@@ -105,6 +105,25 @@ private final class MistakenQueue: QueueStore, @unchecked Sendable {
     try base.raiseAttempts(of: job, to: number, at: now)
   }
   func retryDead(_ job: JobName, at now: Timestamp) throws { try base.retryDead(job, at: now) }
+  func ended(
+    _ state: JobState, before end: Timestamp, isCleared: Bool, after cursor: EndedCursor?, limit: Int
+  ) throws -> [Job] {
+    try base.ended(state, before: end, isCleared: isCleared, after: cursor, limit: limit)
+  }
+  func markCleared(_ jobs: [JobName], in state: JobState, at now: Timestamp) throws -> [JobName] {
+    try base.markCleared(jobs, in: state, at: now)
+  }
+  func prune(_ jobs: [JobName]) throws -> Int { try base.prune(jobs) }
+  func idleCancels(before end: Timestamp, limit: Int) throws -> [RecordedCancel] {
+    try base.idleCancels(before: end, limit: limit)
+  }
+  func forgetCancels(_ cancels: [RecordedCancel]) throws { try base.forgetCancels(cancels) }
+  func pruneRecords(before end: Timestamp, limit: Int) throws -> Int {
+    try base.pruneRecords(before: end, limit: limit)
+  }
+  func retryAllDead(queue: QueueName?, limit: Int, at now: Timestamp) throws -> [JobName] {
+    try base.retryAllDead(queue: queue, limit: limit, at: now)
+  }
   func setPaused(_ isPaused: Bool, queue: QueueName, at now: Timestamp) throws {
     try base.setPaused(isPaused, queue: queue, at: now)
   }

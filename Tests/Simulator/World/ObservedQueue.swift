@@ -3,8 +3,8 @@ import Wire
 
 /// The queue under test, each answer of which is told to the ``Ledger``. What a call answers here has taken effect, even
 /// when the process that made it dies before it hears so.
-struct ObservedQueue: QueueStore, @unchecked Sendable {
-  let base: any QueueStore
+struct ObservedQueue: RetentionStore, @unchecked Sendable {
+  let base: any RetentionStore
   unowned let world: World
 
   /// A call with a lease. Where the ledger knows better than to let it through, the job must be the same afterwards.

@@ -10,6 +10,7 @@ struct Profile {
   let late: Int64
   let hasClockSteps: Bool
   let hasRestores: Bool
+  let hasJanitor: Bool
 
   init(_ random: SimulatedRandom) {
     func draw(_ choices: [Int64]) -> Int64 { random.pick(choices) ?? 0 }
@@ -22,5 +23,6 @@ struct Profile {
     late = draw([0, 3_000, 6_000])
     hasClockSteps = random.chance(3_000)
     hasRestores = random.chance(3_000)
+    hasJanitor = random.chance(5_000)
   }
 }

@@ -4,7 +4,7 @@ import Wire
 /// The queue as one part of a daemon reaches it: each call may be slow, fail before or in the database, or be the last
 /// that its process does. A zombie's port goes on to its successor's queue, as one of another host would on a shared
 /// engine.
-final class QueuePort: QueueStore, @unchecked Sendable {
+final class QueuePort: RetentionStore, @unchecked Sendable {
   unowned let world: World
   let process: DaemonProcess
   var isZombie = false
@@ -14,7 +14,7 @@ final class QueuePort: QueueStore, @unchecked Sendable {
     self.process = process
   }
 
-  private func call<Value>(_ edge: Edge, _ body: (any QueueStore) throws -> Value) throws -> Value {
+  private func call<Value>(_ edge: Edge, _ body: (any RetentionStore) throws -> Value) throws -> Value {
     try world.call(edge, by: self, body)
   }
 
@@ -66,6 +66,28 @@ final class QueuePort: QueueStore, @unchecked Sendable {
   }
   func standing(of schedule: String) throws -> ScheduleStanding {
     try call(.standing) { try $0.standing(of: schedule) }
+  }
+
+  func markCleared(_ jobs: [JobName], in state: JobState, at now: Timestamp) throws -> [JobName] {
+    try call(.markCleared) { try $0.markCleared(jobs, in: state, at: now) }
+  }
+  func prune(_ jobs: [JobName]) throws -> Int { try call(.prune) { try $0.prune(jobs) } }
+  func forgetCancels(_ cancels: [RecordedCancel]) throws {
+    try call(.forgetCancels) { try $0.forgetCancels(cancels) }
+  }
+  func pruneRecords(before end: Timestamp, limit: Int) throws -> Int {
+    try call(.pruneRecords) { try $0.pruneRecords(before: end, limit: limit) }
+  }
+  func retryAllDead(queue: QueueName?, limit: Int, at now: Timestamp) throws -> [JobName] {
+    try call(.retryAllDead) { try $0.retryAllDead(queue: queue, limit: limit, at: now) }
+  }
+  func ended(
+    _ state: JobState, before end: Timestamp, isCleared: Bool, after cursor: EndedCursor?, limit: Int
+  ) throws -> [Job] {
+    try process.store.ended(state, before: end, isCleared: isCleared, after: cursor, limit: limit)
+  }
+  func idleCancels(before end: Timestamp, limit: Int) throws -> [RecordedCancel] {
+    try process.store.idleCancels(before: end, limit: limit)
   }
 
   // Reads of the operator change nothing and end nothing.

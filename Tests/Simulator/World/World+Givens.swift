@@ -18,6 +18,11 @@ extension World {
     "name: new-york\ncron: 15 2,14 * * *\ntimeZone: America/New_York\noverlap: replace\nstartingDeadlineSeconds: 1800",
   ].compactMap { try? ScheduleFile.parse($0, file: "simulated.yaml") }
 
+  /// Minutes instead of months.
+  static let retention = RetentionPolicy(
+    inboxGrace: .seconds(30), finished: .seconds(240), cancelled: .seconds(240), dead: .seconds(300),
+    records: .seconds(5_400))
+
   static let queues = ["default", "team-a", "team-b"].compactMap(QueueName.init)
 
   /// Submitters who share a queue; nil for those whom it does not tell apart.

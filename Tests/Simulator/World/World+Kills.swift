@@ -7,7 +7,7 @@ struct Snapshot: Hashable {
   let jobs: [Job]
   let runs: [Run]
 
-  init(_ store: any QueueStore) throws {
+  init(_ store: any RetentionStore) throws {
     jobs = try store.list(JobFilter(limit: 100_000))
     runs = try World.schedules.flatMap { try store.runs(of: $0.name, limit: 2) }
   }
@@ -32,7 +32,7 @@ extension World {
   // MARK: Calls on the queue
 
   /// A call on the queue, which may be slow, fail before it begins or in the database, or be the last of its process.
-  func call<Value>(_ edge: Edge, by port: QueuePort, _ body: (any QueueStore) throws -> Value) throws -> Value {
+  func call<Value>(_ edge: Edge, by port: QueuePort, _ body: (any RetentionStore) throws -> Value) throws -> Value {
     meanwhile()
     guard let process = port.isZombie ? self.process : port.process, !process.isDead else { throw Self.gone }
     count("passed \(edge.rawValue)")
@@ -49,7 +49,7 @@ extension World {
   private static let gone = QueueError.unavailable("the process is gone")
 
   /// With nothing in its way, a call answers or refuses for a reason.
-  private func run<Value>(_ body: (any QueueStore) throws -> Value, _ process: DaemonProcess) throws -> Value {
+  private func run<Value>(_ body: (any RetentionStore) throws -> Value, _ process: DaemonProcess) throws -> Value {
     do {
       let operations = disk.operations
       let value = try body(process.store)
@@ -57,7 +57,7 @@ extension World {
       return value
     } catch let error as QueueError {
       switch error {
-      case .fenced, .unknownJob, .illegalMove: break
+      case .fenced, .unknownJob, .illegalMove, .bundleCleared: break
       default: ledger.breach("without a fault: \(error)")
       }
       throw error
@@ -65,7 +65,7 @@ extension World {
   }
 
   private func dying<Value>(
-    _ edge: Edge, _ process: DaemonProcess, _ body: (any QueueStore) throws -> Value
+    _ edge: Edge, _ process: DaemonProcess, _ body: (any RetentionStore) throws -> Value
   ) throws -> Value {
     let moment = random.pick(edge.moments) ?? .before
     switch moment {
@@ -81,7 +81,7 @@ extension World {
   /// Kills the process between two operations that its call makes on the disk. What must be found afterwards is what was
   /// there before, or what the same call makes of a copy.
   private func tear<Value>(
-    _ edge: Edge, _ process: DaemonProcess, _ body: (any QueueStore) throws -> Value
+    _ edge: Edge, _ process: DaemonProcess, _ body: (any RetentionStore) throws -> Value
   ) throws {
     let before = try Snapshot(process.queue)
     let copy = try fork()
@@ -99,7 +99,7 @@ extension World {
 
   /// The disk fails somewhere in the call. When the call throws, nothing of it may have taken effect.
   private func onBadDisk<Value>(
-    _ edge: Edge, _ process: DaemonProcess, _ body: (any QueueStore) throws -> Value
+    _ edge: Edge, _ process: DaemonProcess, _ body: (any RetentionStore) throws -> Value
   ) throws -> Value {
     let faults: [(simulated_fault, String)] = [
       (SIMULATED_WRITE_ERROR, "write error"), (SIMULATED_SYNC_ERROR, "sync error"), (SIMULATED_FULL, "full"),

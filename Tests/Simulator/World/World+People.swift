@@ -43,6 +43,25 @@ extension World {
     count("bundle deleted by its uploader")
   }
 
+  /// The bundle leaves every folder that it is in.
+  func removeBundles(of job: JobName) {
+    for entry in shelf.inbox {
+      if case .bundle(_, _, job) = InboxKey(entry.key) { shelf.removeFromInbox(entry.key) }
+    }
+  }
+
+  /// A pass of the janitor.
+  func sweep() {
+    guard profile.hasJanitor, let process, !process.isDead, !process.isStopping else { return }
+    do {
+      let summary = try process.sweep(at: now)
+      if !summary.cleared.isEmpty { count("bundles cleared out of the inbox") }
+      if summary.unproven > 0 { ledger.breach("the janitor found \(summary.unprovenExamples)") }
+    } catch {
+      trace("the janitor's pass breaks off: \(error)")
+    }
+  }
+
   /// An operator's command.
   func operate() {
     guard let process, let port = process.port, !process.isDead else { return }
@@ -52,6 +71,7 @@ extension World {
       case 2: try port.setPaused(true, queue: random.pick(World.queues) ?? World.queues[0], at: now)
       case 3, 4: for queue in World.queues { try port.setPaused(false, queue: queue, at: now) }
       case 5, 6:
+        if random.chance(3_000) { _ = try port.retryAllDead(queue: nil, limit: 10, at: now) }
         for job in try port.list(JobFilter(state: .dead)) { try port.retryDead(job.name, at: now) }
       case 7, 8:
         guard let schedule = random.pick(World.schedules) else { return }

@@ -62,7 +62,11 @@ extension World {
     let hidden = shelf.inbox.filter { $0.visibleAt > trueNow }.map(\.visibleAt)
     let known = Set(jobs.map(\.name))
     let isAllKnown = shelf.inbox.allSatisfy { entry in
-      if case .bundle(_, _, let job) = InboxKey(entry.key) { known.contains(job) } else { true }
+      if case .bundle(_, _, let job) = InboxKey(entry.key) {
+        known.contains(job) || ledger.maybeGone.contains(job)
+      } else {
+        true
+      }
     }
     guard !hidden.isEmpty || !isAllKnown || jobs.contains(where: { !$0.state.isTerminal }) else { return nil }
     var moments = jobs.compactMap { $0.nextAttemptAt } + jobs.compactMap { $0.leaseUntil } + hidden
@@ -78,7 +82,7 @@ extension World {
     let jobs = try process.store.list(JobFilter(limit: 100_000))
     let known = Set(jobs.map(\.name))
     for entry in shelf.inbox {
-      if case .bundle(_, _, let job) = InboxKey(entry.key), !known.contains(job) {
+      if case .bundle(_, _, let job) = InboxKey(entry.key), !known.contains(job), !ledger.maybeGone.contains(job) {
         ledger.breach("\(short(job)) was uploaded and is not in the queue")
       }
     }

@@ -18,7 +18,7 @@ extension World {
     case 94..<96: changeWorker()
     case 96: changeClock()
     case 97: random.chance(5_000) ? outrightKill() : stopDaemon()
-    case 98: if random.chance(4_000) { pass(.seconds(random.upTo(7_200))) }
+    case 98: random.chance(5_000) ? pass(.seconds(random.upTo(7_200))) : sweep()
     default: random.chance(8_000) ? makeBackup() : removeBundle()
     }
     if depth == 0 { ensureDaemon() }
