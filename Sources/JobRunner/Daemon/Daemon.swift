@@ -92,13 +92,15 @@ final class Daemon: Sendable {
       database: DatabaseDesk(queue: queue, restore: storeRestore),
       about: "daemon \(Version.full), store \(store.location), worker\(configuration.workers.count > 1 ? "s" : "") "
         + workers)
-    status = try configuration.status.map { [queue, store, schedules, intake, states, pool, clock] address in
+    let pulses =
+      [intake.pulse, states.pulse, janitor.pulse, recorder.pulse] + pool.pulses
+      + (bucketEvents.map { [$0.pulse] } ?? [])
+    status = try configuration.status.map { [queue, store, schedules, pool, clock] address in
       try StatusEndpoint(
         address,
         parts: StatusEndpoint.Parts(
           queue: queue, store: store, schedules: schedules, workers: pool.workers.map(\.supervisor.board),
-          workerLines: { pool.workers.map(\.line) }, pulses: [intake.pulse, states.pulse] + pool.pulses,
-          receipts: receipts, stateFolder: folder),
+          workerLines: { pool.workers.map(\.line) }, pulses: pulses, receipts: receipts, stateFolder: folder),
         metrics: metrics, clock: clock, log: log)
     }
   }

@@ -17,7 +17,8 @@ final class EventWatch: @unchecked Sendable {
   private let events: any EventSource
   private let log: Logger
   private let onHint: @Sendable () -> Bool
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("events")
+  var pulse: LoopPulse { loop.pulse }
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
   private var lastHint: Date?

@@ -12,7 +12,8 @@ final class JanitorLoop: @unchecked Sendable {
   private let clock: any QueueClock
   private let states: StateWriter
   private let log: Logger
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("janitor")
+  var pulse: LoopPulse { loop.pulse }
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
   private var unprovenComplaint = Complaint()

@@ -18,7 +18,7 @@ final class StoppableLoop: @unchecked Sendable {
   /// - Parameters:
   ///   - name: in `/healthz` and in metrics.
   ///   - allowanceSeconds: see ``LoopPulse/init(_:allowanceSeconds:)``.
-  init(_ name: String = "loop", allowanceSeconds: TimeInterval = 600) {
+  init(_ name: String, allowanceSeconds: TimeInterval = 600) {
     pulse = LoopPulse(name, allowanceSeconds: allowanceSeconds)
   }
 

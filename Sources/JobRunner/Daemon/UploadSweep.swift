@@ -11,7 +11,7 @@ final class UploadSweep: Sendable {
 
   private let store: S3Store
   private let log: Logger
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("upload sweep")
 
   /// - Returns: nil for a directory, which has none, and for AWS, where a rule does it without the right to list them.
   init?(_ store: any ObjectStore, log: Logger) {

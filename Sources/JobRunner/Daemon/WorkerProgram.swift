@@ -13,7 +13,7 @@ final class WorkerProgram: Sendable {
   private let worker: String
   private let events: any DaemonEvents
   private let log: Logger
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("program")
   private let running = Mutex<Int32?>(nil)
   private static let baseSeconds = 1.0
   private static let capSeconds = 60.0
@@ -63,7 +63,7 @@ final class WorkerProgram: Sendable {
     running.withLock { $0 = child.pid }
     defer { running.withLock { $0 = nil } }
     log.info("the worker's program is started", metadata: ["pid": .stringConvertible(child.pid)])
-    let reader = StoppableLoop()
+    let reader = StoppableLoop("program output")
     reader.start { [log] in
       OutputLines(log).copy(from: child.output)
       close(child.output)

@@ -17,7 +17,23 @@ struct StoreChecks {
     } catch {
       return [Self.failure("store", error)]
     }
-    return [.ok("store", "\(store.location) answers")] + conditions()
+    return [.ok("store", "\(store.location) answers")] + conditions() + server()
+  }
+
+  /// What else an S3 server does of what is needed or liked; nothing for a directory.
+  private func server() -> [Diagnosis] {
+    guard let server = store as? S3Store else { return [] }
+    do {
+      return try server.examine().map { finding in
+        let (name, remedy) = ("store: \(finding.name)", "docs/operations/stores.md lists servers that do it")
+        if finding.isMet { return .ok(name, finding.detail) }
+        return finding.isNeeded
+          ? .fail(name, finding.detail, meaning: "jobs cannot be kept here safely", remedy: remedy)
+          : .warn(name, finding.detail, meaning: "worth having, not needed", remedy: remedy)
+      }
+    } catch {
+      return [Self.failure("store server", error)]
+    }
   }
 
   /// Several writers race for one object; then it is looked at, and removed.

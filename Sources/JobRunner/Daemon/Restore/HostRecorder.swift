@@ -9,7 +9,8 @@ final class HostRecorder: @unchecked Sendable {
   private let memory: HostMemory
   private let restore: StoreRestore
   private let log: Logger
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("recorder")
+  var pulse: LoopPulse { loop.pulse }
   /// Used by the loop's thread alone, like those below.
   private var complaint = Complaint()
   private var recorded: QueueSettings?

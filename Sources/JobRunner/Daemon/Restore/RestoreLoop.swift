@@ -10,7 +10,7 @@ final class RestoreLoop: @unchecked Sendable {
   private let takeIn: @Sendable () throws -> [JobName]
   private let states: StateWriter
   private let log: Logger
-  private let loop = StoppableLoop()
+  private let loop = StoppableLoop("restore")
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
   private static let pauseSeconds = 2.0
