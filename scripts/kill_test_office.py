@@ -217,6 +217,8 @@ class Office:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        if self.small_disk:
+            subprocess.run(["umount", self.host], capture_output=True, check=False)
         if self.kind == "s3":
             subprocess.run([ROOT / "scripts/moto.sh", "stop", self.folder], env=self.environment, check=False)
 
