@@ -113,8 +113,8 @@ void cb_int8_pack(const float *weight, size_t outputs, size_t inputs, int8_t *pa
   }
 }
 
-void cb_int8_quantize(const float *x, size_t rows, size_t width, uint8_t *q, cb_row *row) {
-  chosen->quantize(x, rows, width, q, row);
+void cb_int8_quantize(const float *x, size_t rows, size_t width, const float *channel_factor, uint8_t *q, cb_row *row) {
+  chosen->quantize(x, rows, width, channel_factor, q, row);
 }
 
 void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *weight, const float *bias,

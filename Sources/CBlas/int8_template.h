@@ -49,11 +49,11 @@ INLINE v16 gelu_coarse16(v16 x) {
 }
 
 // Each row by itself: q = round(x / scale) + zero in 0…255, with the row's least and greatest value (and 0) at the ends.
-static void quantize(const float *x, size_t rows, size_t width, uint8_t *q, cb_row *row) {
+INLINE void quantize_rows(const float *x, size_t rows, size_t width, const float *factor, uint8_t *q, cb_row *row) {
   for (size_t r = 0; r < rows; r++, x += width, q += width) {
     v16 low = 0.0f, high = 0.0f;
     for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 v = load(x + i);
+      v16 v = factor ? load(x + i) * load(factor + i) : load(x + i);
       low = v < low ? v : low;
       high = v > high ? v : high;
     }
@@ -63,7 +63,8 @@ static void quantize(const float *x, size_t rows, size_t width, uint8_t *q, cb_r
     const float zero = (-least * inverse + magic) - magic;
     row[r] = (cb_row){step, (int32_t)zero};
     for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 v = fma16(load(x + i), (v16)inverse, (v16)zero);
+      v16 v = factor ? load(x + i) * load(factor + i) : load(x + i);
+      v = fma16(v, (v16)inverse, (v16)zero);
       v = v > 255.0f ? (v16)255.0f : v;
       v = v > 0.0f ? v : (v16)0.0f;  // also what is not a number, which must not reach the conversion
       v = v + magic;
@@ -73,6 +74,13 @@ static void quantize(const float *x, size_t rows, size_t width, uint8_t *q, cb_r
       memcpy(q + i, &bytes, sizeof bytes);
     }
   }
+}
+
+static void quantize(const float *x, size_t rows, size_t width, const float *factor, uint8_t *q, cb_row *row) {
+  if (factor)
+    quantize_rows(x, rows, width, factor, q, row);
+  else
+    quantize_rows(x, rows, width, NULL, q, row);
 }
 
 // The last step of one row of one panel.

@@ -15,7 +15,7 @@ typedef struct {
   void (*embed)(const float *, const float *, const float *, size_t, float *);
   void (*mean)(const float *, size_t, size_t, float *);
   void (*l2_normalize)(float *, size_t);
-  void (*quantize)(const float *, size_t, size_t, uint8_t *, cb_row *);
+  void (*quantize)(const float *, size_t, size_t, const float *, uint8_t *, cb_row *);
   void (*linear8)(const uint8_t *, const cb_row *, size_t, const cb_int8_weight *, const float *, cb_epilogue, float *,
                   size_t);
 } cb_kernels;

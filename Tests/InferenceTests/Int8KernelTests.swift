@@ -18,11 +18,15 @@ struct Int8KernelTests {
     var zeros: [Int32]
     var rows: [cb_row] { zip(steps, zeros).map { cb_row(step: $0, zero: $1) } }
 
-    init(_ x: [Float], width: Int) {
+    init(_ x: [Float], width: Int, factor: [Float]? = nil) {
       let count = x.count / width
       bytes = [UInt8](repeating: 0, count: x.count)
       var rows = [cb_row](repeating: cb_row(), count: count)
-      cb_int8_quantize(x, count, width, &bytes, &rows)
+      if let factor {
+        cb_int8_quantize(x, count, width, factor, &bytes, &rows)
+      } else {
+        cb_int8_quantize(x, count, width, nil, &bytes, &rows)
+      }
       (steps, zeros) = (rows.map(\.step), rows.map(\.zero))
     }
   }
@@ -82,6 +86,37 @@ struct Int8KernelTests {
     // A row by itself has the bytes that it has among others.
     let alone = Quantized(Array(x[(7 * width)..<(8 * width)]), width: width)
     #expect(alone.bytes == Array(q.bytes[(7 * width)..<(8 * width)]) && alone.zeros[0] == q.zeros[7])
+  }
+
+  @Test("a channel's factor multiplies it before the row becomes bytes")
+  func channelFactor() {
+    let width = 48
+    let x = Self.numbers(9 * width, seed: 10, in: -2...3)
+    let factor = Self.numbers(width, seed: 11, in: 0.01...4)
+    let multiplied = x.enumerated().map { $1 * factor[$0 % width] }
+    #expect(Quantized(x, width: width, factor: factor) == Quantized(multiplied, width: width))
+  }
+
+  @Test("input scales take an outlier out of the activations and leave the product as it is")
+  func inputScales() throws {
+    let (rows, inputs, outputs) = (6, 64, 32)
+    var x = Self.numbers(rows * inputs, seed: 12)
+    for row in 0..<rows { x[row * inputs + 7] *= 200 }
+    let (weight, bias) = (FloatBuffer(count: inputs * outputs), FloatBuffer(count: outputs))
+    for (i, value) in Self.numbers(weight.count, seed: 13).enumerated() { weight.pointer[i] = value }
+    func product(_ precision: Precision, _ scales: [Float]?) -> [Float] {
+      let linear = Linear([(weight, bias)], inputs: inputs, precision: precision, inputScales: scales)
+      let scratch = Linear.Scratch(rows: rows, inputs: inputs, precision: precision)
+      var y = [Float](repeating: 0, count: rows * outputs)
+      linear.apply(x, rows: rows, CB_BIAS, to: &y, using: scratch)
+      return y
+    }
+    func error(_ scales: [Float]?) -> Float {
+      zip(product(.int8, scales), product(.fp32, nil)).map { ($0 - $1) * ($0 - $1) }.reduce(0, +)
+    }
+    let scales = (0..<inputs).map { $0 == 7 ? Float(14) : 1 }
+    #expect(error(scales) < error(nil) / 10)
+    #expect(product(.fp32, scales) == product(.fp32, nil))
   }
 
   @Test("what is no number, or infinite, ends in some bytes and no trap")
@@ -152,9 +187,10 @@ struct Int8KernelTests {
     let x = Self.numbers(rows * inputs, seed: 6, in: -4...3)
     let weight = Weight(Self.numbers(outputs * inputs, seed: 7), outputs: outputs, inputs: inputs)
     let bias = Self.numbers(outputs, seed: 8)
+    let factor = Self.numbers(inputs, seed: 14, in: 0.1...3)
     var reference: [(Quantized, [[UInt32]])] = []
     for name in ["portable", "avx2", "avx512"] where cb_select_kernel(name) {
-      let q = Quantized(x, width: inputs)
+      let q = Quantized(x, width: inputs, factor: factor)
       let results = [CB_BIAS, CB_GELU, CB_ADD].map { epilogue in
         var y = Self.numbers(rows * outputs, seed: 9)
         weight.apply(q, bias: bias, epilogue, to: &y)

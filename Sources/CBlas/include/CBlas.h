@@ -75,8 +75,9 @@ typedef struct {
 /// multiple of CB_LANES. Each output's greatest weight becomes 127.
 void cb_int8_pack(const float *weight, size_t outputs, size_t inputs, int8_t *packed, float *scales, int32_t *sums);
 
-/// Quantises each row of x (rows × width) by itself.
-void cb_int8_quantize(const float *x, size_t rows, size_t width, uint8_t *q, cb_row *row);
+/// Quantises each row of x (rows × width) by itself. `channel_factor` (width floats, or null) multiplies every input
+/// channel before: it undoes what the weight's channels were scaled by, to take outliers out of the activations.
+void cb_int8_quantize(const float *x, size_t rows, size_t width, const float *channel_factor, uint8_t *q, cb_row *row);
 
 /// y = epilogue(dequantised q · Wᵀ + bias). q: (rows, weight.inputs).
 void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *weight, const float *bias,
