@@ -71,9 +71,9 @@ void cb_linear(const float *x, size_t rows, size_t inputs, size_t ldx, const flo
   chosen->linear(x, rows, inputs, ldx, packed, outputs, bias, epilogue, y, ldy);
 }
 
-void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale, float *scratch,
-                  float *out) {
-  chosen->attention(qkv, tokens, heads, head_width, scale, scratch, out);
+void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
+                  const cb_distance_bias *bias, float *scratch, float *out) {
+  chosen->attention(qkv, tokens, heads, head_width, scale, bias, scratch, out);
 }
 
 void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon) {
@@ -81,6 +81,12 @@ void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const 
 }
 
 void cb_gelu(float *x, size_t count) { chosen->gelu(x, count); }
+
+void cb_activate(cb_activation kind, float *x, size_t count) { chosen->activate(kind, x, count); }
+
+void cb_softmax(float *x, size_t count) { chosen->softmax(x, count); }
+
+void cb_max(const float *x, size_t rows, size_t width, float *out) { chosen->greatest(x, rows, width, out); }
 
 void cb_embed(const float *word, const float *segment, const float *position, size_t width, float *out) {
   chosen->embed(word, segment, position, width, out);

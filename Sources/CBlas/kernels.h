@@ -9,7 +9,7 @@ typedef struct {
   const char *name;
   void (*linear)(const float *, size_t, size_t, size_t, const float *, size_t, const float *, cb_epilogue, float *,
                  size_t);
-  void (*attention)(const float *, size_t, size_t, size_t, float, float *, float *);
+  void (*attention)(const float *, size_t, size_t, size_t, float, const cb_distance_bias *, float *, float *);
   void (*layernorm)(float *, size_t, size_t, const float *, const float *, float);
   void (*gelu)(float *, size_t);
   void (*embed)(const float *, const float *, const float *, size_t, float *);
@@ -18,6 +18,9 @@ typedef struct {
   void (*quantize)(const float *, size_t, size_t, const float *, uint8_t *, cb_row *);
   void (*linear8)(const uint8_t *, const cb_row *, size_t, const cb_int8_weight *, const float *, cb_epilogue, float *,
                   size_t);
+  void (*activate)(cb_activation, float *, size_t);
+  void (*softmax)(float *, size_t);
+  void (*greatest)(const float *, size_t, size_t, float *);
 } cb_kernels;
 
 #if defined(__x86_64__)

@@ -183,8 +183,10 @@ INLINE float softmax_row(float *row, size_t count, float scale) {
   return sum16(total);
 }
 
-static void attention(const float *qkv, size_t tokens, size_t heads, size_t d, float scale, float *scratch,
-                      float *out) {
+#include "activations_template.h"
+
+static void attention(const float *qkv, size_t tokens, size_t heads, size_t d, float scale, const cb_distance_bias *bias,
+                      float *scratch, float *out) {
   const size_t width = heads * d, ld = 3 * width;
   const size_t padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES;
   float *keys = scratch, *values = keys + padded * d, *scores = values + tokens * d;  // scores: (CB_ROWS, padded)
@@ -198,7 +200,11 @@ static void attention(const float *qkv, size_t tokens, size_t heads, size_t d, f
       const size_t rows = tokens - t < CB_ROWS ? tokens - t : CB_ROWS;
       linear(q + t * ld, rows, d, ld, keys, padded, NULL, CB_BIAS, scores, padded);
       float sums[CB_ROWS];
-      for (size_t r = 0; r < rows; r++) sums[r] = softmax_row(scores + r * padded, tokens, scale);
+      for (size_t r = 0; r < rows; r++) {
+        float *row = scores + r * padded;
+        if (bias) bias_row(row, tokens, scale, bias->values + (2 * h + 1) * bias->limit - h - 1 - (t + r));
+        sums[r] = softmax_row(row, tokens, bias ? 1.0f : scale);
+      }
       linear(scores, rows, tokens, padded, values, d, NULL, CB_BIAS, out + t * width + h * d, width);
       for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < d; i += CB_LANES) {
@@ -250,5 +256,6 @@ static void l2_normalize(float *x, size_t width) {
 
 #include "int8_template.h"
 
-const cb_kernels CB_TABLE = {CB_NAME, linear, attention,    layernorm, gelu,
-                             embed,   mean,   l2_normalize, quantize,  linear8};
+const cb_kernels CB_TABLE = {CB_NAME, linear, attention,    layernorm, gelu,    embed,
+                             mean,    l2_normalize, quantize,  linear8,   activate, softmax,
+                             greatest};

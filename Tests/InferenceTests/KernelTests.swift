@@ -47,7 +47,7 @@ struct KernelTests {
     let qkv = Self.numbers(tokens * 3 * heads * width, seed: UInt64(tokens))
     var scratch = [Float](repeating: .nan, count: cb_attention_scratch(tokens, width))
     var out = [Float](repeating: .nan, count: tokens * heads * width)
-    cb_attention(qkv, tokens, heads, width, 0.25, &scratch, &out)
+    cb_attention(qkv, tokens, heads, width, 0.25, nil, &scratch, &out)
     let row = 3 * heads * width
     var worst = 0.0
     for head in 0..<heads {
@@ -69,6 +69,75 @@ struct KernelTests {
       }
     }
     #expect(worst < 1e-6)
+  }
+
+  @Test("a bias by distance is added to the scores of each head", arguments: [1, 15, 16, 17, 33])
+  func distanceBias(tokens: Int) {
+    let (heads, width, limit) = (2, 16, 40)
+    let qkv = Self.numbers(tokens * 3 * heads * width, seed: UInt64(tokens))
+    let values = Self.numbers(heads * (2 * limit - 1), seed: 77)
+    var scratch = [Float](repeating: .nan, count: cb_attention_scratch(tokens, width))
+    var out = [Float](repeating: .nan, count: tokens * heads * width)
+    values.withUnsafeBufferPointer {
+      var bias = cb_distance_bias(values: $0.baseAddress, limit: limit)
+      cb_attention(qkv, tokens, heads, width, 0.25, &bias, &scratch, &out)
+    }
+    let row = 3 * heads * width
+    var worst = 0.0
+    for head in 0..<heads {
+      for t in 0..<tokens {
+        let weights = (0..<tokens).map { s in
+          let score = (0..<width).reduce(0.0) { sum, i in
+            sum + Double(qkv[t * row + head * width + i]) * Double(qkv[s * row + (heads + head) * width + i])
+          }
+          return exp(0.25 * score + Double(values[head * (2 * limit - 1) + limit - 1 + s - t]))
+        }
+        let total = weights.reduce(0, +)
+        for i in 0..<width {
+          let mixed = (0..<tokens).reduce(0.0) {
+            $0 + weights[$1] * Double(qkv[$1 * row + (2 * heads + head) * width + i])
+          }
+          worst = max(worst, abs(mixed / total - Double(out[t * heads * width + head * width + i])))
+        }
+      }
+    }
+    #expect(worst < 1e-6)
+  }
+
+  @Test("ReLU, tanh, sigmoid and the tanh form of GELU from −100 to 100, with the same bits everywhere")
+  func activations() {
+    let arguments = (0..<80_000).map { Float($0 - 40_000) / 400 }
+    let functions: [(cb_activation, (Double) -> Double)] = [
+      (CB_RELU, { max($0, 0) }), (CB_TANH, tanh), (CB_SIGMOID, { 1 / (1 + exp(-$0)) }),
+      (CB_GELU_TANH, { 0.5 * $0 * (1 + tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0))) }),
+    ]
+    let chosen = String(cString: cb_kernel_name())
+    defer { _ = cb_select_kernel(chosen) }
+    for (kind, function) in functions {
+      var first: [UInt32]?
+      for kernel in ["avx512", "avx2", "portable"] where cb_select_kernel(kernel) {
+        var x = arguments
+        cb_activate(kind, &x, x.count)
+        let worst = zip(arguments, x).map {
+          let exact = function(Double($0))
+          return abs(Double($1) - exact) / max(1, abs(exact))
+        }.max()
+        #expect((worst ?? 1) < 5e-7, "\(kind.rawValue) \(kernel)")
+        let bits = x.map(\.bitPattern)
+        #expect(bits == first ?? bits)
+        first = bits
+      }
+    }
+  }
+
+  @Test("softmax of any number of labels adds up to one", arguments: [1, 2, 3, 16, 17])
+  func softmax(count: Int) {
+    let logits = Self.numbers(count, seed: UInt64(count)).map { $0 * 20 }
+    var x = logits + [Float](repeating: .nan, count: (16 - count % 16) % 16)
+    cb_softmax(&x, count)
+    let total = logits.map { exp(Double($0)) }.reduce(0, +)
+    for i in 0..<count { #expect(abs(Double(x[i]) - exp(Double(logits[i])) / total) < 1e-6) }
+    #expect(x[count...].allSatisfy { $0 == 0 })
   }
 
   @Test("GELU is exact to a few units in the last place from −40 to 40")
@@ -103,6 +172,9 @@ struct KernelTests {
     #expect(abs(mean[5] - (x[5] + x[5 + width] + x[5 + 2 * width]) / 3) < 1e-6)
     cb_l2_normalize(&mean, width)
     #expect(abs(mean.reduce(0) { $0 + $1 * $1 } - 1) < 1e-6)
+    var most = [Float](repeating: 0, count: width)
+    cb_max(before, 3, width, &most)
+    #expect((0..<width).allSatisfy { most[$0] == max(before[$0], before[$0 + width], before[$0 + 2 * width]) })
     var zeros = [Float](repeating: 0, count: width)
     cb_l2_normalize(&zeros, width)
     #expect(zeros.allSatisfy { $0 == 0 })

@@ -86,10 +86,18 @@ void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_i
 /// Floats of scratch that `cb_attention` needs for a sequence of `tokens`.
 size_t cb_attention_scratch(size_t tokens, size_t head_width);
 
-/// out = softmax(Q·Kᵀ · scale) · V for one sequence and all its heads, every token seeing every other.
-/// qkv: (tokens, 3·heads·head_width) holding Q, K and V side by side; out: (tokens, heads·head_width).
-void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale, float *scratch,
-                  float *out);
+/// What a head adds to the score of a query and a key by how far apart they stand.
+typedef struct {
+  /// (heads, 2·limit − 1): of each head, the distances key − query from 1 − limit to limit − 1.
+  const float *values;
+  /// No sequence has more tokens.
+  size_t limit;
+} cb_distance_bias;
+
+/// out = softmax(Q·Kᵀ · scale + bias) · V for one sequence and all its heads, every token seeing every other.
+/// qkv: (tokens, 3·heads·head_width) holding Q, K and V side by side; out: (tokens, heads·head_width). `bias` may be null.
+void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
+                  const cb_distance_bias *bias, float *scratch, float *out);
 
 /// x = layernorm(x) · gain + bias, row by row.
 void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon);
@@ -97,11 +105,29 @@ void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const 
 /// x = x · Φ(x): the exact (erf) GELU of BERT. `count` is a multiple of CB_LANES.
 void cb_gelu(float *x, size_t count);
 
+/// Functions of one number beside the exact GELU.
+typedef enum {
+  CB_RELU,
+  CB_TANH,
+  CB_SIGMOID,
+  /// GELU by tanh: ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))
+  CB_GELU_TANH
+} cb_activation;
+
+/// x = f(x). `count` is a multiple of CB_LANES.
+void cb_activate(cb_activation kind, float *x, size_t count);
+
+/// x = softmax(x), one row of `count` floats, with room for a multiple of CB_LANES; zeros beyond the last.
+void cb_softmax(float *x, size_t count);
+
 /// out = word + segment + position, one row; all of `width` floats.
 void cb_embed(const float *word, const float *segment, const float *position, size_t width, float *out);
 
 /// out = the mean of `rows` rows, summed in order.
 void cb_mean(const float *x, size_t rows, size_t width, float *out);
+
+/// out = the greatest of `rows` rows in each column.
+void cb_max(const float *x, size_t rows, size_t width, float *out);
 
 /// x = x / max(‖x‖₂, 1e-12), one row.
 void cb_l2_normalize(float *x, size_t width);

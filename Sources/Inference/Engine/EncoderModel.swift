@@ -74,7 +74,7 @@ struct EncoderModel: Sendable {
     for sequence in sequences {
       cb_attention(
         a.queryKeyValue.pointer + row * 3 * width, sequence.ids.count, config.heads, config.headWidth,
-        1 / Float(config.headWidth).squareRoot(), a.attention.pointer, a.mixed.pointer + row * width)
+        1 / Float(config.headWidth).squareRoot(), nil, a.attention.pointer, a.mixed.pointer + row * width)
       row += sequence.ids.count
     }
     layer.attentionOutput.apply(a.mixed.pointer, rows: rows, CB_ADD, to: x, using: a.products)
