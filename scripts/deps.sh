@@ -3,7 +3,7 @@
 # otherwise it prints the command and ends with 69. Arguments: what for (nothing: programs and tests; image; emulator).
 set -euo pipefail
 
-packages=(libssl-dev libsodium-dev libcurl4-openssl-dev libsqlite3-dev zlib1g-dev python3 python3-pip python3-venv unzip openssl)
+packages=(libssl-dev libsodium-dev libcurl4-openssl-dev libsqlite3-dev zlib1g-dev python3 python3-pip python3-venv unzip openssl groff-base)
 for purpose in "$@"; do
   case $purpose in
     image) packages+=(gcc libc6-dev linux-libc-dev make flex bison bc libelf-dev xz-utils) ;;

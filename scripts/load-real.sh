@@ -16,18 +16,13 @@ stage "The local cloud, store, keys, model, policy"
 { start_devcloud && start_store && prepare_parties; } >"$log/prepare.log" 2>&1 || { tail "$log/prepare.log" >&2; exit 1; }
 
 stage "$workers enclave workers; one makes the sealing key"
+start_worker
 sockets_of=()
-for number in $(seq "$workers"); do
+for number in $(seq 2 "$workers"); do
   start "worker-$number" 'enclave-worker ready' "$bin/enclave-worker" --image "$image" --listen "unix:$sockets/worker$number.sock"
   sockets_of+=(--worker "unix:$sockets/worker$number.sock")
 done
-daemon() {
-  start daemon "$1" "$bin/ephemeral" daemon run --store "$store" --state "$host" "${sockets_of[@]}" \
-    --relay-target "unix:$sockets/kms.sock" --relay-listen "unix:$sockets/relay.sock" --socket "$sockets/daemon.sock" \
-    --policy-key "$image/policy.pub" --aws-profile "$cloud/credentials:host" --poll 0.2
-  export EPHEMERAL_DAEMON_SOCKET=$sockets/daemon.sock
-}
-daemon 'worker is ready'
+start_daemon "${sockets_of[@]}"
 kill "$(cat "$state/daemon.pid")" && wait "$(cat "$state/daemon.pid")" || true
 
 stage "$bundles bundles are sealed while the daemon is away: flood sends ten times as many as each of three teams"
@@ -42,7 +37,7 @@ for number in $(seq $((bundles - 3 * share))); do submit flood "$number"; done
 for team in team-1 team-2 team-3; do for number in $(seq "$share"); do submit "$team" "$number"; done; done
 
 stage "The daemon comes back"
-daemon 'worker is ready'
+start_daemon "${sockets_of[@]}"
 start_ns=$(date +%s%N)
 finished() { "$bin/ephemeral" queue stats --json | python3 -c 'import json,sys; print(sum(q["finished"] for q in json.load(sys.stdin)["queues"]))'; }
 until [ "$(finished)" -eq "$bundles" ]; do sleep 0.5; done
@@ -71,6 +66,6 @@ for tenant in sorted({row["tenant"] for row in jobs}):
     print("%-12s %5d %9.1f %8.1f %8.1f" % (
         tenant, len(waits), statistics.median(waits), waits[int(len(waits) * 0.95)], waits[-1]))
 PYTHON
-printf 'peak memory: daemon %s, worker %s\n' "$(peak daemon)" "$(peak worker-1)"
+printf 'peak memory: daemon %s, worker %s\n' "$(peak daemon)" "$(peak worker)"
 stage "Every receipt, verified, and none missing"
 "$bin/ephemeral" receipts audit "$store" --ledger | tail -12

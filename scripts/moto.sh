@@ -9,14 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 venv=$here/.cache/venv-moto
 
-install() {
-  [ -e "$venv/complete" ] && return
-  rm -rf "$venv"
-  mkdir -p "$here/.cache"
-  python3 -m venv "$venv" >&2
-  "$venv/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.1' >&2
-  touch "$venv/complete"
-}
+install() { "$here/scripts/venv.sh" moto 'moto[server]==5.2.1'; }
 
 start() {
   local dir=$1 watched=${2:-0}

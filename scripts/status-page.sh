@@ -21,7 +21,7 @@ start_store >/dev/null
 prepare_parties >/dev/null
 start_worker
 start_daemon --metrics-listen 127.0.0.1:0
-port=$(sed -n 's/.*status endpoint is ready.*127\.0\.0\.1:\([0-9]*\).*/\1/p;s/.*address=127\.0\.0\.1:\([0-9]*\).*status endpoint.*/\1/p' "$log/daemon.log" | head -1)
+port=$(sed -n 's/.*status endpoint is ready.*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$log/daemon.log" | head -1)
 [ -n "$port" ] || die "the daemon does not say where its status endpoint is"
 url=http://127.0.0.1:$port
 

@@ -4,7 +4,7 @@ import Testing
 
 /// The manual and the completions that the argument parser makes.
 @Suite(.timeLimit(.minutes(5))) struct ManualTests {
-  private static let groff = Need("groff", remedy: "on Debian: apt-get install groff-base") {
+  private static let groff = Need("groff", remedy: "`make deps` installs groff-base") {
     ["/usr/bin/groff"].map { URL(filePath: $0) }.first { FileManager.default.isExecutableFile(atPath: $0.path) }
   }
 
