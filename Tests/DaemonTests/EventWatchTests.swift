@@ -52,17 +52,6 @@ private final class ScriptedEvents: EventSource {
     return count.value
   }
 
-  private final class Counter: Sendable {
-    private let number = Mutex(0)
-    var value: Int { number.withLock { $0 } }
-    func increment() -> Int {
-      number.withLock {
-        $0 += 1
-        return $0
-      }
-    }
-  }
-
   @Test func aMessageIsAHint() {
     #expect(hints(ScriptedEvents([.success(1)]), until: { $0 == 1 }) == 1)
   }

@@ -113,7 +113,12 @@ func eventually(_ condition: () throws -> Bool) rethrows {
 final class Counter: Sendable {
   private let number = Mutex(0)
   var value: Int { number.withLock { $0 } }
-  func increment() { number.withLock { $0 += 1 } }
+  @discardableResult func increment() -> Int {
+    number.withLock {
+      $0 += 1
+      return $0
+    }
+  }
 }
 
 /// What was logged.

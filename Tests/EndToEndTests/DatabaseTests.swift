@@ -31,12 +31,7 @@ extension EndToEnd {
 
     /// The queue says finished, the files are the same, and the client's proof holds.
     private func expectUntouched(_ job: String, _ before: [String]) throws {
-      let limit = Date(timeIntervalSinceNow: 60)
-      var inspected = try office.operate(["queue", "inspect", job])
-      while Date() < limit, !inspected.output.contains("finished") {
-        usleep(100_000)
-        inspected = try office.operate(["queue", "inspect", job])
-      }
+      let inspected = try office.inspectOnceFinished(job)
       #expect(inspected.output.contains("\(job): finished"), "\(inspected.output) \(inspected.errors)")
       #expect(attempts(job) == before, "nothing was computed again")
       #expect(try office.ephemeral(["receipts", "verify", job]).status == 0)

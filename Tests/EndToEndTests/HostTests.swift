@@ -57,12 +57,7 @@ extension EndToEnd {
       #expect(try office.ephemeral(["results", "get", job, "--output", folder]).status == 0, "\(what)")
       let lines = try String(contentsOfFile: folder + "/output.jsonl", encoding: .utf8).split(separator: "\n")
       #expect(lines.count == items, "\(what)")
-      let limit = Date(timeIntervalSinceNow: 60)
-      var inspected = try office.operate(["queue", "inspect", job])
-      while Date() < limit, !inspected.output.contains("finished") {
-        usleep(100_000)
-        inspected = try office.operate(["queue", "inspect", job])
-      }
+      let inspected = try office.inspectOnceFinished(job)
       #expect(inspected.output.contains("\(job): finished"), "\(what): \(inspected.output)")
       #expect(try Data(contentsOf: URL(filePath: commitPath(job))) == commit, "\(what)")
     }

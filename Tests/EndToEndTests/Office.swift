@@ -192,6 +192,17 @@ final class Office: @unchecked Sendable {
     try theatre.run(theatre.ephemeral, arguments + ["--socket", socket], environment: environment)
   }
 
+  /// What `queue inspect` says of a job, once it says finished or a minute is over.
+  func inspectOnceFinished(_ job: String) throws -> Theatre.Finished {
+    let limit = Date(timeIntervalSinceNow: 60)
+    var inspected = try operate(["queue", "inspect", job])
+    while Date() < limit, !inspected.output.contains("finished") {
+      usleep(100_000)
+      inspected = try operate(["queue", "inspect", job])
+    }
+    return inspected
+  }
+
   // MARK: The analyst
 
   /// A command of the analyst.

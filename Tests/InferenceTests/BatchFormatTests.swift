@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Inference
@@ -107,7 +108,7 @@ struct BatchFormatTests {
 
   @Test("both encodings give back every float, bit for bit")
   func exactness() throws {
-    var random = SeededGenerator(state: 5)
+    var random = SeededGenerator(seed: 5)
     let floats = (0..<2000).map { _ in Float(bitPattern: UInt32.random(in: 0..<0x7f80_0000, using: &random)) }
     let line = OutputLine.EmbeddingLine(
       index: 41, customID: "x", model: "m",

@@ -12,7 +12,7 @@ struct DeterminismTests {
   /// Computes each input alone, then many times among others, by 1 to 3 threads.
   private static func check(_ models: [EmbeddingModel], _ inputs: [TokenizedInput], rounds: Int) throws {
     let alone = try inputs.map { bits(try models[0].embed([$0]))[0] }
-    var random = SeededGenerator(state: 7)
+    var random = SeededGenerator(seed: 7)
     for round in 0..<rounds {
       let order = inputs.indices.shuffled(using: &random)
       let model = models[round % models.count]
@@ -28,7 +28,7 @@ struct DeterminismTests {
   @Test("bit-identical in any batch, order and number of threads: a tiny model", arguments: Precision.allCases)
   func tiny(precision: Precision) throws {
     let models = try [1, 2, 3].map { try TinyModel().load(threads: $0, precision: precision) }
-    var random = SeededGenerator(state: 1)
+    var random = SeededGenerator(seed: 1)
     let inputs = (0..<200).map { _ in
       let ids = (0..<Int.random(in: 1...24, using: &random)).map { _ in Int32.random(in: 0..<16, using: &random) }
       return TokenizedInput(ids: ids, truncated: false)

@@ -178,7 +178,7 @@ struct HostileModelTests {
     let model = TinyModel()
     let whole = model.weights()
     let header = try SafetensorsHeader(parsing: whole, fileSize: whole.count).dataStart
-    var random = SeededGenerator(state: 3)
+    var random = SeededGenerator(seed: 3)
     for _ in 0..<2000 {
       var weights = whole
       for _ in 0..<Int.random(in: 1...3, using: &random) {

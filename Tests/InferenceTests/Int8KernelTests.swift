@@ -1,5 +1,6 @@
 import CBlas
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Inference
@@ -8,7 +9,7 @@ import Testing
 @Suite("int8 kernels", .serialized)
 struct Int8KernelTests {
   private static func numbers(_ count: Int, seed: UInt64, in range: ClosedRange<Float> = -1...1) -> [Float] {
-    var random = SeededGenerator(state: seed)
+    var random = SeededGenerator(seed: seed)
     return (0..<count).map { _ in Float.random(in: range, using: &random) }
   }
 

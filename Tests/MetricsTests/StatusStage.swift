@@ -16,8 +16,7 @@ final class StatusStage: Sendable {
 
   init(pulses: [LoopPulse] = [], hosts: [String] = [], connectionSeconds: Int64 = 30) throws {
     self.pulses = pulses
-    let place = Mutex<StatusRoutes?>(nil)
-    let holder = RoutesHolder(place: place.withLock { $0 })
+    let holder = RoutesHolder()
     server = try StatusServer(
       try StatusAddress("127.0.0.1:0"), hosts: hosts, connectionSeconds: connectionSeconds
     ) { holder.answer($0) }
@@ -35,8 +34,7 @@ final class StatusStage: Sendable {
 
   /// The routes come after the server, which needs them.
   private final class RoutesHolder: Sendable {
-    private let routes: Mutex<StatusRoutes?>
-    init(place: StatusRoutes?) { routes = Mutex(place) }
+    private let routes = Mutex<StatusRoutes?>(nil)
     func set(_ new: StatusRoutes) { routes.withLock { $0 = new } }
     func answer(_ request: StatusRequest) -> StatusResponse {
       routes.withLock { $0 }?.answer(request) ?? .plain(.serviceUnavailable, "not yet")

@@ -29,6 +29,15 @@ package final class OpenedFile: ByteSource, ByteSink {
     self.init(descriptor: descriptor, path: path)
   }
 
+  /// Makes a file without a name, gone with its last reference, in a directory that is its owner's alone.
+  static func nameless(in directory: String) throws -> OpenedFile {
+    try PrivateFiles.makeDirectory(directory)
+    let path = "\(directory)/.spool-\(Hex.encode(Random.bytes(8)))"
+    let file = try OpenedFile(creating: path)
+    unlink(path)
+    return file
+  }
+
   deinit { close(descriptor) }
 
   /// The size of a regular file; nil when it is something else.

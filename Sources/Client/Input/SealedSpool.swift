@@ -1,4 +1,3 @@
-import Glibc
 import SealedCrypto
 import Wire
 
@@ -17,10 +16,7 @@ package final class SealedSpool: InputOrigin {
   package init(_ source: any ByteSource, name: String, directory: String) throws {
     self.name = name
     identity = try HybridIdentity.generate()
-    try PrivateFiles.makeDirectory(directory)
-    let path = "\(directory)/.spool-\(Hex.encode(Random.bytes(8)))"
-    file = try OpenedFile(creating: path)
-    unlink(path)
+    file = try OpenedFile.nameless(in: directory)
     let encryptor = try AgeEncryptor(recipients: [identity.recipient], to: file)
     var total: UInt64 = 0
     while true {

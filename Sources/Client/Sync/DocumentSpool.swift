@@ -1,4 +1,3 @@
-import Glibc
 import SealedCrypto
 import Wire
 
@@ -18,10 +17,7 @@ final class DocumentSpool: InputOrigin {
   init(name: String, directory: String) throws {
     self.name = name
     identity = try HybridIdentity.generate()
-    try PrivateFiles.makeDirectory(directory)
-    let path = "\(directory)/.spool-\(Hex.encode(Random.bytes(8)))"
-    file = try OpenedFile(creating: path)
-    unlink(path)
+    file = try OpenedFile.nameless(in: directory)
     encryptor = try AgeEncryptor(recipients: [identity.recipient], to: file)
   }
 

@@ -62,13 +62,8 @@ private struct CompletionRequest {
   /// A column of the daemon's answer; nothing where it does not answer at once.
   func ask(_ request: OperatorRequest, table: String, column: String) -> [String] {
     guard let path = value(of: "--socket") ?? ProcessInfo.processInfo.environment["EPHEMERAL_DAEMON_SOCKET"],
-      let channel = try? Channel.connect(
-        to: .unix(URL(filePath: path).standardizedFileURL.path),
-        stallMilliseconds: CompletionRequest.patienceMilliseconds)
-    else { return [] }
-    defer { channel.close() }
-    guard (try? OperatorLine.send(request, to: channel)) != nil,
-      let reply = try? OperatorLine.receive(OperatorReply.self, from: channel, limit: OperatorLine.limit),
+      let reply = try? OperatorOptions().exchange(
+        request, at: StateFolder.absolute(path), stallMilliseconds: CompletionRequest.patienceMilliseconds),
       let answer = reply.table, answer.name == table
     else { return [] }
     return answer.rows.compactMap { row in

@@ -6,8 +6,6 @@ struct ConfigurationKey: Sendable {
     case text
     /// A number of seconds.
     case seconds(ClosedRange<Double>)
-    /// A whole number.
-    case count(ClosedRange<Int64>)
     /// A number of hours or days, as the key's name says, or `never`.
     case age
     /// `true` or `false`.
@@ -57,10 +55,6 @@ struct ConfigurationKey: Sendable {
     case .seconds(let range):
       guard let value = Double(text), range.contains(value) else {
         return "takes \(Self.plain(range.lowerBound)) to \(Self.plain(range.upperBound)) seconds"
-      }
-    case .count(let range):
-      guard let value = Int64(text), range.contains(value) else {
-        return "takes a whole number from \(range.lowerBound) to \(range.upperBound)"
       }
     case .age:
       guard text == "never" || Double(text).map((0...100_000).contains) == true else {

@@ -125,11 +125,11 @@ extension ConfigurationValues {
     text(key).flatMap(Double.init).map { .seconds($0 * unit) }
   }
 
-  /// A whole number, checked likewise; nil where it is not set.
-  func count(_ key: ConfigurationKey) -> Int64? { text(key).flatMap { Int64($0) } }
-
   /// True or false, checked likewise.
   func flag(_ key: ConfigurationKey) -> Bool { text(key) == "true" }
+
+  /// A path, made absolute; nil where it is not set.
+  func path(_ key: ConfigurationKey) -> String? { text(key).map(StateFolder.absolute) }
 
   /// The value as `body` reads it; nil where it is not set.
   ///

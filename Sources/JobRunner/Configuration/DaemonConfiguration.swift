@@ -43,8 +43,8 @@ struct DaemonConfiguration: Sendable {
   /// - Throws: ``ConfigurationError``; ``CannotStart`` where the policy's key cannot be read.
   init(_ values: ConfigurationValues) throws {
     storeURL = try values.required(.store)
-    stateFolder = URL(filePath: try values.required(.state)).standardizedFileURL.path
-    socketPath = values.text(.socket).map { URL(filePath: $0).standardizedFileURL.path } ?? stateFolder + "/daemon.sock"
+    stateFolder = StateFolder.absolute(try values.required(.state))
+    socketPath = values.path(.socket) ?? StateFolder.socket(stateFolder)
     workers = values.workers
     guard !workers.isEmpty else {
       throw ConfigurationError("no worker is named: give --worker ENDPOINT, or `workers` in the configuration file")
@@ -78,7 +78,7 @@ struct DaemonConfiguration: Sendable {
       dead: values.age(.keepDeadDays, ofSeconds: 86_400), records: values.age(.keepRecordsDays, ofSeconds: 86_400))
     status = try values.parsed(.metricsListen) { text in
       try StatusSettings(
-        listen: text, allowsRemote: values.text(.metricsAllowRemote) == "true",
+        listen: text, allowsRemote: values.flag(.metricsAllowRemote),
         hosts: (values.text(.metricsHosts) ?? "").split(separator: ",").map {
           $0.trimmingCharacters(in: .whitespaces)
         })

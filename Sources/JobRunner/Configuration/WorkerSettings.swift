@@ -65,10 +65,8 @@ struct WorkerSettings: Sendable, Equatable {
       case "endpoint":
         do { endpoint = try WorkerAddress(text) } catch { throw ConfigurationError("is no endpoint: \(error)") }
       case "silence_seconds":
-        guard let seconds = Double(text), (1...3600).contains(seconds) else {
-          throw ConfigurationError("takes 1 to 3600 seconds")
-        }
-        rest.append { $0.silenceSeconds = seconds }
+        if let reason = ConfigurationKey.workerSilenceSeconds.refusal(of: text) { throw ConfigurationError(reason) }
+        rest.append { $0.silenceSeconds = Double(text) }
       case "relay_listen", "relay_address":
         let place: Endpoint
         do { place = try Endpoint(text) } catch { throw ConfigurationError("is no endpoint: \(error)") }

@@ -4,8 +4,6 @@ import Wire
 /// What happens in the daemon, as an observer (metrics, say) is told of it. Calls come from many threads, also from those
 /// that keep leases alive: an observer counts and returns, it never waits. Each call has a default that does nothing.
 protocol DaemonEvents: Sendable {
-  /// A job was claimed for a worker.
-  func attemptStarted(worker: String, queue: QueueName)
   /// An attempt is over, `seconds` after its claim.
   func attemptEnded(worker: String, queue: QueueName, seconds: Double, ending: AttemptEnding)
   /// A lease was taken back: `leaseExpired`, `deadlineExceeded`, or `daemonLost` at the start.
@@ -27,7 +25,6 @@ protocol DaemonEvents: Sendable {
 }
 
 extension DaemonEvents {
-  func attemptStarted(worker: String, queue: QueueName) {}
   func attemptEnded(worker: String, queue: QueueName, seconds: Double, ending: AttemptEnding) {}
   func leaseReaped(_ fault: FaultClass) {}
   func workerChanged(_ worker: String, to state: WorkerState) {}
@@ -82,4 +79,7 @@ enum WorkerState: String, CaseIterable, Sendable {
   case notReady = "not_ready"
   /// Failed several attempts in a row, and is given none until its time is over.
   case quarantined
+
+  /// Can take jobs, or runs one.
+  var takesJobs: Bool { self == .ready || self == .busy }
 }

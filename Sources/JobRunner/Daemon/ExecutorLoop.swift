@@ -127,7 +127,6 @@ final class ExecutorLoop: @unchecked Sendable {
     ]
     log.info("claimed", metadata: metadata)
     health.began(lease.job, attempt: lease.attempt)
-    events.attemptStarted(worker: health.name, queue: lease.queue)
     let begin = ContinuousClock.now
     states.note(CollectionOfOne(lease.job))
     let driver = ExecutorDriver(lease, store: queue, clock: clock)

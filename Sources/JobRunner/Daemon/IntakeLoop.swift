@@ -85,7 +85,7 @@ final class IntakeLoop: @unchecked Sendable {
         seconds = max(interval, earned)
         restedAt.withLock { $0 = Date(timeIntervalSinceNow: earned) }
         // A schedule begins at its time, however seldom the inbox is looked at.
-        if let nextDue { seconds = min(seconds, max(Self.shortestRestSeconds, Self.seconds(nextDue - clock.now()))) }
+        if let nextDue { seconds = min(seconds, max(Self.shortestRestSeconds, (nextDue - clock.now()).inSeconds)) }
         complaint.clear()
       } catch {
         events.intakeFailed(seconds: -begin.timeIntervalSinceNow)
@@ -93,8 +93,6 @@ final class IntakeLoop: @unchecked Sendable {
       }
     } while loop.rest(atMost: seconds)
   }
-
-  private static func seconds(_ duration: Duration) -> TimeInterval { Double(duration.wholeMilliseconds) / 1000 }
 
   /// - Returns: when a schedule is due next.
   private func pass(_ intake: inout IntakeDriver) throws -> Timestamp? {

@@ -59,13 +59,11 @@ final class ManagedWorker: Sendable {
 
   /// Its line on the status page.
   var line: WorkerLine {
-    var line = supervisor.board.line
     let view = health.view
-    line.state = view.state.rawValue
-    line.isReady = view.state == .ready || view.state == .busy
-    line.reason = line.isReady ? nil : view.lastError
-    line.sinceMs = view.since.milliseconds
-    return line
+    let isReady = view.state.takesJobs
+    return WorkerLine(
+      worker: settings.name, state: view.state.rawValue, isReady: isReady, reason: isReady ? nil : view.lastError,
+      image: view.image, evidence: supervisor.board.evidence?.rawValue, sinceMs: view.since.milliseconds)
   }
 
   /// The process that the daemon started; nil where it starts none, or none runs now.

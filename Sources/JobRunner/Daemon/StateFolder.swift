@@ -6,6 +6,12 @@ import Queue
 enum StateFolder {
   static let database = "queue.sqlite"
 
+  /// The operator's socket, unless it was set to be elsewhere.
+  static func socket(_ folder: String) -> String { folder + "/daemon.sock" }
+
+  /// A path as the daemon and its commands keep it, whatever folder they were started in.
+  static func absolute(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
+
   /// Where a database goes before it is migrated; the newest five stay.
   static func migrationBackups(_ folder: String) -> BackupFolder {
     BackupFolder(path: folder + "/backups", kind: .beforeMigration, keep: 5)

@@ -46,21 +46,25 @@ final class WorkerHealth: Sendable {
     var attempt: Int64?
     /// Failed attempts in a row.
     var faultsInRow = 0
-    /// The end of a quarantine.
+    /// The end of a quarantine, for people.
     var quarantinedUntil: Timestamp?
+    /// The same by the clock that decides, which nobody sets.
+    fileprivate var until: ContinuousClock.Instant?
     var lastError: String? = "not looked at yet"
     var lastErrorAt: Timestamp?
     /// Beginning of PCR0.
     var image: String?
     /// Version of the policy in force; nil while it has none.
     var policyVersion: UInt64?
+    /// Whether another worker may leave it a job.
+    var isServing: Bool { !isDraining && state.takesJobs }
   }
 
   let name: String
   private let clock: any QueueClock
   private let events: any DaemonEvents
   private let policy: QuarantinePolicy
-  private let state: Mutex<(view: View, until: ContinuousClock.Instant?)>
+  private let state: Mutex<View>
   /// Longest text that is kept.
   private static let errorLimit = 400
 
@@ -72,34 +76,25 @@ final class WorkerHealth: Sendable {
     self.clock = clock
     self.events = events
     self.policy = policy
-    state = Mutex((View(since: clock.now()), nil))
+    state = Mutex(View(since: clock.now()))
   }
 
-  var view: View { state.withLock { $0.view } }
+  var view: View { state.withLock { $0 } }
 
   /// Whether it may be given a job now; ends a quarantine whose time has come.
   var mayClaim: Bool {
-    let (may, isOver) = state.withLock { state in
-      guard !state.view.isDraining else { return (false, false) }
-      guard let until = state.until else { return (true, false) }
-      guard until <= .now else { return (false, false) }
-      state.until = nil
-      return (true, true)
-    }
-    if isOver {
-      change { view in
-        view.quarantinedUntil = nil
-        view.state = .notReady
-      }
+    var may = false
+    change { view in
+      may = !view.isDraining && (view.until.map { $0 <= .now } ?? true)
+      guard may, view.until != nil else { return }
+      (view.until, view.quarantinedUntil) = (nil, nil)
+      view.state = .notReady
     }
     return may
   }
 
   /// Whether another worker may leave it a job.
-  var isServing: Bool {
-    let view = view
-    return !view.isDraining && (view.state == .ready || view.state == .busy)
-  }
+  var isServing: Bool { view.isServing }
 
   /// A look found it supplied.
   func supplied() { change { if $0.state == .notReady { $0.state = .ready } } }
@@ -114,9 +109,9 @@ final class WorkerHealth: Sendable {
 
   /// What its status says.
   func described(image: String?, policyVersion: UInt64?) {
-    state.withLock { state in
-      state.view.image = image
-      state.view.policyVersion = policyVersion
+    state.withLock { view in
+      view.image = image
+      view.policyVersion = policyVersion
     }
   }
 
@@ -150,9 +145,8 @@ final class WorkerHealth: Sendable {
       let wait = policy.wait(afterFaults: view.faultsInRow)
       quarantine = wait
       view.state = .quarantined
-      view.quarantinedUntil = clock.now() + wait
+      (view.until, view.quarantinedUntil) = (.now + wait, clock.now() + wait)
     }
-    if let quarantine { state.withLock { $0.until = .now + quarantine } }
     return quarantine
   }
 
@@ -164,10 +158,9 @@ final class WorkerHealth: Sendable {
     change { view in
       view.isDraining = false
       view.faultsInRow = 0
-      view.quarantinedUntil = nil
+      (view.until, view.quarantinedUntil) = (nil, nil)
       if view.state == .quarantined { view.state = .notReady }
     }
-    state.withLock { $0.until = nil }
   }
 
   private func note(_ reason: String, in view: inout View) {
@@ -178,12 +171,12 @@ final class WorkerHealth: Sendable {
   /// Applies a change, and tells of another state.
   private func change(_ body: (inout View) -> Void) {
     let now = clock.now()
-    let changed = state.withLock { state -> WorkerState? in
-      let before = state.view.state
-      body(&state.view)
-      guard state.view.state != before else { return nil }
-      state.view.since = now
-      return state.view.state
+    let changed = state.withLock { view -> WorkerState? in
+      let before = view.state
+      body(&view)
+      guard view.state != before else { return nil }
+      view.since = now
+      return view.state
     }
     if let changed { events.workerChanged(name, to: changed) }
   }

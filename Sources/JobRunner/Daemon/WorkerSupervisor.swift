@@ -50,7 +50,7 @@ final class WorkerSupervisor: @unchecked Sendable {
   var renewalFailedAt: ContinuousClock.Instant?
   let shelf: EpochShelf
   /// What came of the last look, for those who must not wait for the next.
-  let board: WorkerBoard
+  let board = WorkerBoard()
   /// Epochs that the worker refused or need not be asked to take, and why.
   var refusals: [UInt64: EpochRefusal] = [:]
 
@@ -74,7 +74,6 @@ final class WorkerSupervisor: @unchecked Sendable {
     self.log = log
     self.policies = policies
     self.shelf = shelf
-    board = WorkerBoard(name: name)
   }
 
   /// Brings the worker to where it can run a job; cheap when nothing changed.
@@ -87,17 +86,12 @@ final class WorkerSupervisor: @unchecked Sendable {
     try alone {
       if let readyAt, ContinuousClock.now - readyAt < maximumAge { return }
       readyAt = nil
-      do {
-        let (status, policy) = try supply(storeAge: storeAge)
-        let (stored, held) = try settleEpochs(known: Set(status.epochs), under: policy)
-        try renewAnnouncement(stored, boot: status.key, under: policy)
-        if held != lastHeld { onKeys() }
-        lastHeld = held
-        board.noteReady(policy: policy, epoch: try newest(of: stored))
-      } catch {
-        board.noteFault("\(error)")
-        throw error
-      }
+      let (status, policy) = try supply(storeAge: storeAge)
+      let (stored, held) = try settleEpochs(known: Set(status.epochs), under: policy)
+      try renewAnnouncement(stored, boot: status.key, under: policy)
+      if held != lastHeld { onKeys() }
+      lastHeld = held
+      board.noteReady(policy: policy, epoch: try newest(of: stored))
       readyAt = ContinuousClock.now
     }
   }

@@ -89,9 +89,8 @@ extension Doctor.Settings {
       }
     }
     storeURL = values.text(.store)
-    stateFolder = values.text(.state).map { URL(filePath: $0).standardizedFileURL.path }
-    socketPath =
-      values.text(.socket).map { URL(filePath: $0).standardizedFileURL.path } ?? stateFolder.map { $0 + "/daemon.sock" }
+    stateFolder = values.path(.state)
+    socketPath = values.path(.socket) ?? stateFolder.map(StateFolder.socket)
     workers = values.workers.map { ($0.name, $0.endpoint) }
     schedulesFolder = values.text(.schedules)
     policyKey = read(.policyKey) { path in

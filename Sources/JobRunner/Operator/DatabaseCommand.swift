@@ -29,7 +29,7 @@ struct DatabaseCommand: ParsableCommand {
     func run() throws {
       let reply: OperatorReply
       if let file {
-        let path = DatabaseOptions.absolute(file)
+        let path = StateFolder.absolute(file)
         guard FileManager.default.fileExists(atPath: path) else {
           throw ClientError(.notFound, "there is no file \(path)", remedy: "name a backup")
         }
@@ -68,7 +68,7 @@ struct DatabaseCommand: ParsableCommand {
     }
 
     func run() throws {
-      let path = DatabaseOptions.absolute(target)
+      let path = StateFolder.absolute(target)
       let request = OperatorRequest(verb: .databaseBackup, path: path, keep: keep)
       let reply = try database.answer(to: request) { file in
         try DatabaseOptions.withFile(file) { database in

@@ -21,8 +21,8 @@ struct DatabaseOptions: ParsableArguments {
     to request: OperatorRequest, offline: (String) throws -> OperatorReply
   ) throws -> OperatorReply {
     let variable = ProcessInfo.processInfo.environment[ConfigurationKey.state.variable]
-    let folder = (state ?? variable.flatMap { $0.isEmpty ? nil : $0 }).map(Self.absolute)
-    guard let socket = daemon.socketPath ?? folder.map({ $0 + "/daemon.sock" }) else {
+    let folder = (state ?? variable.flatMap { $0.isEmpty ? nil : $0 }).map(StateFolder.absolute)
+    guard let socket = daemon.socketPath ?? folder.map(StateFolder.socket) else {
       throw ValidationError("Name the daemon's state folder by --state, or its socket by --socket.")
     }
     do {
@@ -36,8 +36,6 @@ struct DatabaseOptions: ParsableArguments {
       return try Self.withRemedies(socket: socket) { try offline(folder + "/" + StateFolder.database) }
     }
   }
-
-  static func absolute(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
 
   /// Opens the file for `body` alone.
   static func withFile<Value>(_ path: String, _ body: (StoppedDatabase) throws -> Value) throws -> Value {

@@ -5,21 +5,16 @@ import Wire
 ///
 /// Of several workers one is asked and makes what is to be made: the first that can, since all share one shelf.
 struct EpochDesk: Sendable {
-  private let supervisors: [WorkerSupervisor]
   /// The one to ask: a silent worker would hold the answer up.
-  private let choose: @Sendable () -> Int
+  private let choose: @Sendable () -> WorkerSupervisor
 
-  init(supervisor: WorkerSupervisor) {
-    supervisors = [supervisor]
-    choose = { 0 }
-  }
+  init(supervisor: WorkerSupervisor) { choose = { supervisor } }
 
   init(pool: WorkerPool) {
-    supervisors = pool.workers.map(\.supervisor)
-    choose = { pool.workers.firstIndex { $0.health.isServing } ?? 0 }
+    choose = { (pool.workers.first { $0.health.isServing } ?? pool.workers[0]).supervisor }
   }
 
-  private var supervisor: WorkerSupervisor { supervisors[choose()] }
+  private var supervisor: WorkerSupervisor { choose() }
 
   /// Every epoch of the store, and what it is good for. Which jobs are sealed to which epoch the host cannot know: a
   /// bundle does not say.

@@ -15,7 +15,7 @@ struct OperatorOptions: ParsableArguments {
   /// `--socket`, else the environment's; absolute.
   var socketPath: String? {
     (socket ?? ProcessInfo.processInfo.environment["EPHEMERAL_DAEMON_SOCKET"])
-      .map { URL(filePath: $0).standardizedFileURL.path }
+      .map(StateFolder.absolute)
   }
 
   /// Asks the daemon and prints its answer.

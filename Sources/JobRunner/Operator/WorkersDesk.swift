@@ -9,7 +9,7 @@ struct WorkersDesk: Sendable {
   func status(_ about: String, at now: Timestamp) -> OperatorReply {
     var reply = list()
     let views = pool.workers.map(\.health.view)
-    let serving = views.filter { ($0.state == .ready || $0.state == .busy) && !$0.isDraining }.count
+    let serving = views.filter(\.isServing).count
     reply.message = "\(about); \(serving) of \(views.count) workers take jobs"
     reply.facts = [
       "about": .text(about), "started_ms": .time(startedAt), "workers_serving": .number(Int64(serving)),
@@ -31,7 +31,7 @@ struct WorkersDesk: Sendable {
         "image": .optional(view.image), "policy": view.policyVersion.map { .number(Int64(clamping: $0)) } ?? .null,
         "pid": worker.processID.map { .number(Int64($0)) } ?? .null,
         "faults_in_row": .number(Int64(view.faultsInRow)), "quarantined_until_ms": .time(view.quarantinedUntil),
-        "last_error": view.state == .ready || view.state == .busy ? .null : .optional(view.lastError),
+        "last_error": view.state.takesJobs ? .null : .optional(view.lastError),
         "last_fault": view.lastErrorAt == nil ? .null : .optional(view.lastError),
         "last_fault_ms": .time(view.lastErrorAt),
       ]

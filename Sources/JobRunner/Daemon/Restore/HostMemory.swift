@@ -63,7 +63,7 @@ struct HostMemory: Sendable {
   }
 
   /// Nil for an object that is not there or is no such record.
-  private func record<Record: Decodable>(
+  func record<Record: Decodable>(
     _ type: Record.Type, _ name: String, limit: Int = StoreRecord.limitBytes
   ) throws -> Record? {
     do {

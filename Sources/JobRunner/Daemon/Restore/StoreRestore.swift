@@ -205,25 +205,16 @@ final class StoreRestore: Sendable {
 
   private func look(at job: ListedJob) throws -> StoredJob {
     if job.hasCommit {
-      let record = try record(CommitRecord.self, StoreLayout.commit(job.name))
+      let record = try memory.record(CommitRecord.self, StoreLayout.commit(job.name))
       if let commit = record?.commit {
         return StoredJob(name: job.name, commit: commit, lastAttempt: job.lastAttempt, state: nil)
       }
       // Its attempts will say the same, and wait for somebody to mend it.
       log.error("its commit in the store cannot be read", metadata: ["job": "\(job.name)"])
     }
-    let said = job.hasState ? try record(JobStateRecord.self, StoreLayout.state(job.name)) : nil
+    let said = job.hasState ? try memory.record(JobStateRecord.self, StoreLayout.state(job.name)) : nil
     return StoredJob(
       name: job.name, commit: nil, lastAttempt: max(job.lastAttempt, said?.attempt ?? 0),
       state: said.flatMap { JobState(rawValue: $0.state) })
-  }
-
-  private func record<Record: Decodable>(_ type: Record.Type, _ name: String) throws -> Record? {
-    do {
-      let bytes = try store.getSmall(try ObjectKey(name), limit: StoreRecord.limitBytes)
-      return try? StoreRecord.decode(type, bytes)
-    } catch let error as ObjectStoreError where error.kind == .notFound || error.kind == .invalid {
-      return nil
-    }
   }
 }
