@@ -49,7 +49,7 @@ final class FaultProxy: Sendable {
   /// Request lines that came so far.
   var requests: [String] { served.withLock { $0 } }
 
-  /// The most requests that were at the proxy at the same time.
+  /// The most requests that waited for their answer at the same time.
   var mostAtOnce: Int { underWay.withLock { $0.most } }
   /// Connections that were opened.
   var connections: Int { accepted.withLock { $0 } }
@@ -111,20 +111,24 @@ final class FaultProxy: Sendable {
     }
     served.withLock { $0.append(line) }
     underWay.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
-    defer { underWay.withLock { $0.now -= 1 } }
     apply(fault, to: request, of: client)
     if case .pass = fault { return keepsAlive }
     return false
   }
 
+  /// A request is over before its answer goes: whoever has the answer may ask again before this thread runs on.
+  private func endRequest() { underWay.withLock { $0.now -= 1 } }
+
   private func apply(_ fault: Fault, to request: [UInt8], of client: CInt) {
     if case .answer(let status, let code) = fault {
       let body = "<?xml version=\"1.0\"?><Error><Code>\(code)</Code><Message>by the test</Message></Error>"
+      endRequest()
       return Self.send(
         client,
         Array("HTTP/1.1 \(status) x\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n\(body)".utf8))
     }
     if case .body(let body) = fault {
+      endRequest()
       return Self.send(
         client,
         Array("HTTP/1.1 200 x\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n\(body)".utf8))
@@ -133,7 +137,9 @@ final class FaultProxy: Sendable {
     if case .strip(let header) = fault { request = Self.removing(header, from: request) }
     if case .late(let milliseconds) = fault { usleep(useconds_t(milliseconds) * 1000) }
     if case .repeatRequest = fault { _ = exchange(request) }
-    guard let response = exchange(request), let split = Self.endOfHead(response) else { return }
+    let answer = exchange(request)
+    endRequest()
+    guard let response = answer, let split = Self.endOfHead(response) else { return }
     let (head, body) = (Array(response[..<split]), Array(response[split...]))
     switch fault {
     case .pass where keepsAlive, .hangUp: Self.send(client, Self.replacing("connection", "keep-alive", in: head) + body)
