@@ -38,6 +38,8 @@ package final class TheatreProcess: @unchecked Sendable {
     posix_spawn_file_actions_addopen(&actions, 0, input ?? "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, outPath, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, errorPath, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    // A socket of another test that lived on in this program would never seem closed to its peer.
+    guard Self.closeFrom?(&actions, 3) == 0 else { throw TheatreError("posix_spawn cannot close descriptors") }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
@@ -58,6 +60,12 @@ package final class TheatreProcess: @unchecked Sendable {
     let code = posix_spawn(&pid, "/bin/sh", &actions, &attributes, argv, envp)
     guard code == 0 else { throw TheatreError("\(executable.path): \(String(cString: strerror(code)))") }
     self.pid = pid
+  }
+
+  /// glibc's `posix_spawn_file_actions_addclosefrom_np`, which its header hides from Swift.
+  private static let closeFrom = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
+    unsafeBitCast(
+      $0, to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32).self)
   }
 
   /// Standard output so far.
