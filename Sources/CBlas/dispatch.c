@@ -11,7 +11,8 @@ static const cb_kernels *_Atomic chosen = &cb_kernels_portable;
 static bool supported(const cb_kernels *kernels) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (kernels == &cb_kernels_avx512)
+  if (kernels == &cb_kernels_avx512bf16 && !__builtin_cpu_supports("avx512bf16")) return false;
+  if (kernels == &cb_kernels_avx512bf16 || kernels == &cb_kernels_avx512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -22,6 +23,7 @@ static bool supported(const cb_kernels *kernels) {
 
 static const cb_kernels *const all[] = {
 #if defined(__x86_64__)
+    &cb_kernels_avx512bf16,
     &cb_kernels_avx512,
     &cb_kernels_avx2,
 #endif
@@ -62,8 +64,9 @@ void cb_pack(const float *weight, size_t outputs, size_t inputs, size_t ld, floa
 }
 
 size_t cb_attention_scratch(size_t tokens, size_t head_width) {
-  size_t padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES;
-  return padded * head_width + tokens * head_width + tokens * padded;
+  // Keys, values, and the scores of a few queries at a time, once more as half as many for their weights.
+  const size_t padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES, queries = 12;
+  return 2 * padded * head_width + (queries + queries / 2) * padded;
 }
 
 void cb_linear(const float *x, size_t rows, size_t inputs, size_t ldx, const float *packed, size_t outputs,
@@ -123,8 +126,45 @@ void cb_int8_quantize(const float *x, size_t rows, size_t width, const float *ch
   chosen->quantize(x, rows, width, channel_factor, q, row);
 }
 
+void cb_int8_quantize_bf16(const uint16_t *x, size_t rows, size_t width, const float *channel_factor, uint8_t *q,
+                           cb_row *row) {
+  chosen->quantize_half(x, rows, width, channel_factor, q, row);
+}
+
+void cb_bf16_round(const float *x, size_t count, uint16_t *out) { chosen->round_half(x, count, out); }
+
+void cb_bf16_pack(const float *weight, size_t outputs, size_t inputs, uint32_t *packed) {
+  for (size_t o = 0; o < outputs; o++)
+    for (size_t k = 0; k < inputs; k += CB_LANES) {
+      uint16_t rounded[CB_LANES];
+      cb_bf16_round(weight + o * inputs + k, CB_LANES, rounded);
+      uint32_t *panel = packed + o / CB_LANES * CB_LANES * inputs / 2 + o % CB_LANES;
+      for (size_t i = 0; i < CB_LANES; i += 2)
+        panel[(k + i) / 2 * CB_LANES] = rounded[i] | (uint32_t)rounded[i + 1] << 16;
+    }
+}
+
+void cb_bf16_linear(const uint16_t *x, size_t rows, size_t inputs, const uint32_t *packed, size_t outputs,
+                    const float *bias, cb_epilogue epilogue, void *y, size_t ldy) {
+  chosen->linear_half(x, rows, inputs, packed, outputs, bias, epilogue, y, ldy);
+}
+
+void cb_bf16_attention(const uint16_t *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
+                       const cb_distance_bias *bias, float *scratch, uint16_t *out) {
+  chosen->attention_half(qkv, tokens, heads, head_width, scale, bias, scratch, out);
+}
+
+void cb_layernorm_bf16(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out) {
+  chosen->layernorm_half(x, rows, width, norm, out);
+}
+
+void cb_layernorm_int8(float *x, size_t rows, size_t width, const cb_norm *norm, const float *channel_factor,
+                       uint8_t *q, cb_row *row) {
+  chosen->layernorm8(x, rows, width, norm, channel_factor, q, row);
+}
+
 void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *weight, const float *bias,
-                    cb_epilogue epilogue, float *y, size_t ldy) {
+                    cb_epilogue epilogue, void *y, size_t ldy) {
   chosen->linear8(q, row, rows, weight, bias, epilogue, y, ldy);
 }
 

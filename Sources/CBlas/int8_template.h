@@ -32,28 +32,19 @@ INLINE v16i quad16(v16i sum, int32_t x, v64c w) {
 }
 #endif
 
-// x · Φ(x) to 2e-4 in absolute terms, a fortieth of a step of the bytes that it is rounded to next.
-// Φ(x) = ½ + u·p(u²), u = x cut to ±4; fitted so that it reaches 0 and 1 there.
-INLINE v16 gelu_coarse16(v16 x) {
-  v16 u = x > 4.0f ? (v16)4.0f : x;
-  u = u < -4.0f ? (v16)-4.0f : u;
-  const v16 s = u * u;
-  v16 p = 2.258773093e-08f;
-  p = fma16(p, s, (v16)-1.588800928e-06f);
-  p = fma16(p, s, (v16)4.776332816e-05f);
-  p = fma16(p, s, (v16)-8.121816784e-04f);
-  p = fma16(p, s, (v16)8.763661074e-03f);
-  p = fma16(p, s, (v16)-6.455434309e-02f);
-  p = fma16(p, s, (v16)3.978702157e-01f);
-  return x * fma16(p, u, (v16)0.5f);
+// Each row by itself: q = round(x / scale) + zero in 0…255, with the row's least and greatest value (and 0) at the ends.
+INLINE v16 activation16(const void *x, bool half, size_t i, const float *factor) {
+  v16 v = half ? load_half((const uint16_t *)x + i) : load((const float *)x + i);
+  return factor ? v * load(factor + i) : v;
 }
 
-// Each row by itself: q = round(x / scale) + zero in 0…255, with the row's least and greatest value (and 0) at the ends.
-INLINE void quantize_rows(const float *x, size_t rows, size_t width, const float *factor, uint8_t *q, cb_row *row) {
-  for (size_t r = 0; r < rows; r++, x += width, q += width) {
+INLINE void quantize_rows(const void *x, bool half, size_t rows, size_t width, const float *factor, uint8_t *q,
+                          cb_row *row) {
+  const size_t bytes = width * (half ? sizeof(uint16_t) : sizeof(float));
+  for (size_t r = 0; r < rows; r++, x = (const char *)x + bytes, q += width) {
     v16 low = 0.0f, high = 0.0f;
     for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 v = factor ? load(x + i) * load(factor + i) : load(x + i);
+      v16 v = activation16(x, half, i, factor);
       low = v < low ? v : low;
       high = v > high ? v : high;
     }
@@ -63,7 +54,7 @@ INLINE void quantize_rows(const float *x, size_t rows, size_t width, const float
     const float zero = (-least * inverse + magic) - magic;
     row[r] = (cb_row){step, (int32_t)zero};
     for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 v = factor ? load(x + i) * load(factor + i) : load(x + i);
+      v16 v = activation16(x, half, i, factor);
       v = fma16(v, (v16)inverse, (v16)zero);
       v = v > 255.0f ? (v16)255.0f : v;
       v = v > 0.0f ? v : (v16)0.0f;  // also what is not a number, which must not reach the conversion
@@ -78,24 +69,33 @@ INLINE void quantize_rows(const float *x, size_t rows, size_t width, const float
 
 static void quantize(const float *x, size_t rows, size_t width, const float *factor, uint8_t *q, cb_row *row) {
   if (factor)
-    quantize_rows(x, rows, width, factor, q, row);
+    quantize_rows(x, false, rows, width, factor, q, row);
   else
-    quantize_rows(x, rows, width, NULL, q, row);
+    quantize_rows(x, false, rows, width, NULL, q, row);
 }
 
-// The last step of one row of one panel.
-INLINE void finish_panel(const cb_epilogue kind, v16i sum, cb_row row, const cb_int8_weight *w, size_t output,
-                         const float *bias, float *y) {
-  const v16i total = *(const v16iu *)(w->sums + output);
-  const v16 d = __builtin_convertvector(sum - row.zero * total, v16);
-  v16 v = fma16(d, load(w->scales + output) * row.step, load(bias + output));
-  if (kind == CB_GELU) v = gelu_coarse16(v);
-  if (kind == CB_ADD) v += load(y);
-  store(y, v);
+static void quantize_half(const uint16_t *x, size_t rows, size_t width, const float *factor, uint8_t *q, cb_row *row) {
+  if (factor)
+    quantize_rows(x, true, rows, width, factor, q, row);
+  else
+    quantize_rows(x, true, rows, width, NULL, q, row);
+}
+
+// The last step of one row of one panel: step·scale·(sum − zero·total) + bias, the zero point's share as a float.
+INLINE void finish_panel(const cb_epilogue kind, v16i sum, cb_row row, v16 scale, v16 total, v16 bias, void *y) {
+  const v16 offset = fma16(total, (v16)(-(float)row.zero * row.step), bias);
+  v16 v = fma16(__builtin_convertvector(sum, v16), scale * row.step, offset);
+  switch (kind) {
+    case CB_BIAS: store(y, v); break;
+    case CB_GELU: store(y, gelu_coarse16(v)); break;
+    case CB_ADD: store(y, load(y) + v); break;
+    case CB_BIAS_BF16: store_half(y, v); break;
+    case CB_GELU_BF16: store_half(y, gelu_coarse16(v)); break;
+  }
 }
 
 INLINE void micro8(const int mr, const cb_epilogue kind, const uint8_t *q, const cb_row *row, const cb_int8_weight *w,
-                   size_t output, const float *bias, float *y, size_t ldy) {
+                   size_t output, const float *bias, void *y, size_t ldy) {
   const size_t inputs = w->inputs;
   const int8_t *b = w->packed + output * inputs;
   v16i sum[CB_QROWS];
@@ -108,12 +108,16 @@ INLINE void micro8(const int mr, const cb_epilogue kind, const uint8_t *q, const
       sum[i] = CB_QUAD(sum[i], bytes, four);
     }
   }
-  UNROLL for (int i = 0; i < mr; i++) finish_panel(kind, sum[i], row[i], w, output, bias, y + (size_t)i * ldy);
+  const v16 scale = load(w->scales + output);
+  const v16 total = __builtin_convertvector(*(const v16iu *)(w->sums + output), v16) * scale;
+  const v16 offset = load(bias + output);
+  UNROLL for (int i = 0; i < mr; i++)
+    finish_panel(kind, sum[i], row[i], scale, total, offset, (char *)y + (size_t)i * ldy);
 }
 
-// One panel of weights over all rows of a strip, in falling block sizes.
+// One panel of weights over all rows of a strip, in falling block sizes. `ldy` in bytes.
 INLINE void panel8(const cb_epilogue kind, const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *w,
-                   size_t output, const float *bias, float *y, size_t ldy) {
+                   size_t output, const float *bias, char *y, size_t ldy) {
   size_t i = 0;
 #define CB_BLOCK(n) \
   if (n <= CB_QROWS) \
@@ -124,17 +128,18 @@ INLINE void panel8(const cb_epilogue kind, const uint8_t *q, const cb_row *row, 
 }
 
 static void linear8(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *w, const float *bias,
-                    cb_epilogue kind, float *y, size_t ldy) {
+                    cb_epilogue kind, void *y, size_t ldy) {
   const size_t strip = 192;
+  const size_t size = kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
   for (size_t i = 0; i < rows; i += strip) {
     const size_t count = rows - i < strip ? rows - i : strip;
     for (size_t o = 0; o < w->outputs; o += CB_LANES) {
       const uint8_t *x = q + i * w->inputs;
-      float *out = y + i * ldy + o;
+      char *out = (char *)y + (i * ldy + o) * size;
       switch (kind) {
-        case CB_BIAS: panel8(CB_BIAS, x, row + i, count, w, o, bias, out, ldy); break;
-        case CB_GELU: panel8(CB_GELU, x, row + i, count, w, o, bias, out, ldy); break;
-        case CB_ADD: panel8(CB_ADD, x, row + i, count, w, o, bias, out, ldy); break;
+#define CB_CASE(kind) case kind: panel8(kind, x, row + i, count, w, o, bias, out, ldy * size); break;
+        CB_CASE(CB_BIAS) CB_CASE(CB_GELU) CB_CASE(CB_ADD) CB_CASE(CB_BIAS_BF16) CB_CASE(CB_GELU_BF16)
+#undef CB_CASE
       }
     }
   }

@@ -16,14 +16,22 @@ typedef struct {
   void (*mean)(const float *, size_t, size_t, float *);
   void (*l2_normalize)(float *, size_t);
   void (*quantize)(const float *, size_t, size_t, const float *, uint8_t *, cb_row *);
-  void (*linear8)(const uint8_t *, const cb_row *, size_t, const cb_int8_weight *, const float *, cb_epilogue, float *,
+  void (*quantize_half)(const uint16_t *, size_t, size_t, const float *, uint8_t *, cb_row *);
+  void (*linear8)(const uint8_t *, const cb_row *, size_t, const cb_int8_weight *, const float *, cb_epilogue, void *,
                   size_t);
+  void (*round_half)(const float *, size_t, uint16_t *);
+  void (*linear_half)(const uint16_t *, size_t, size_t, const uint32_t *, size_t, const float *, cb_epilogue, void *,
+                      size_t);
+  void (*attention_half)(const uint16_t *, size_t, size_t, size_t, float, const cb_distance_bias *, float *, uint16_t *);
+  void (*layernorm_half)(float *, size_t, size_t, const cb_norm *, uint16_t *);
+  void (*layernorm8)(float *, size_t, size_t, const cb_norm *, const float *, uint8_t *, cb_row *);
   void (*activate)(cb_activation, float *, size_t);
   void (*softmax)(float *, size_t);
   void (*greatest)(const float *, size_t, size_t, float *);
 } cb_kernels;
 
 #if defined(__x86_64__)
+extern const cb_kernels cb_kernels_avx512bf16;
 extern const cb_kernels cb_kernels_avx512;
 extern const cb_kernels cb_kernels_avx2;
 #endif

@@ -78,6 +78,22 @@ INLINE v16 one_plus_erf16(v16 z) {
   return z > 0.0f ? 2.0f - complement : complement;
 }
 
+// x · Φ(x) to 2e-4 in absolute terms, a fraction of what rounding it to bytes or bfloat16 takes next.
+// Φ(x) = ½ + u·p(u²), u = x cut to ±4; fitted so that it reaches 0 and 1 there.
+INLINE v16 gelu_coarse16(v16 x) {
+  v16 u = x > 4.0f ? (v16)4.0f : x;
+  u = u < -4.0f ? (v16)-4.0f : u;
+  const v16 s = u * u;
+  v16 p = 2.258773093e-08f;
+  p = fma16(p, s, (v16)-1.588800928e-06f);
+  p = fma16(p, s, (v16)4.776332816e-05f);
+  p = fma16(p, s, (v16)-8.121816784e-04f);
+  p = fma16(p, s, (v16)8.763661074e-03f);
+  p = fma16(p, s, (v16)-6.455434309e-02f);
+  p = fma16(p, s, (v16)3.978702157e-01f);
+  return x * fma16(p, u, (v16)0.5f);
+}
+
 // x = x · Φ(x) over a tile that was just stored, and is still in the first-level cache.
 static void gelu_tile(float *x, size_t rows, size_t width, size_t ld) {
   for (size_t r = 0; r < rows; r++, x += ld)
@@ -215,20 +231,22 @@ static void attention(const float *qkv, size_t tokens, size_t heads, size_t d, f
   }
 }
 
-static void layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon) {
-  for (size_t r = 0; r < rows; r++, x += width) {
-    v16 total = 0.0f;
-    for (size_t i = 0; i < width; i += CB_LANES) total += load(x + i);
-    const v16 mean = sum16(total) / (float)width;
-    v16 squares = 0.0f;
-    for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 d = load(x + i) - mean;
-      squares = fma16(d, d, squares);
-    }
-    const v16 deviation = sqrtf(sum16(squares) / (float)width + epsilon);
-    for (size_t i = 0; i < width; i += CB_LANES)
-      store(x + i, fma16((load(x + i) - mean) / deviation, load(gain + i), load(bias + i)));
+INLINE void normalize_row(float *x, size_t width, const float *gain, const float *bias, float epsilon) {
+  v16 total = 0.0f;
+  for (size_t i = 0; i < width; i += CB_LANES) total += load(x + i);
+  const v16 mean = sum16(total) / (float)width;
+  v16 squares = 0.0f;
+  for (size_t i = 0; i < width; i += CB_LANES) {
+    v16 d = load(x + i) - mean;
+    squares = fma16(d, d, squares);
   }
+  const v16 deviation = sqrtf(sum16(squares) / (float)width + epsilon);
+  for (size_t i = 0; i < width; i += CB_LANES)
+    store(x + i, fma16((load(x + i) - mean) / deviation, load(gain + i), load(bias + i)));
+}
+
+static void layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon) {
+  for (size_t r = 0; r < rows; r++) normalize_row(x + r * width, width, gain, bias, epsilon);
 }
 
 static void gelu(float *x, size_t count) { gelu_tile(x, 1, count, count); }
@@ -254,8 +272,42 @@ static void l2_normalize(float *x, size_t width) {
   for (size_t i = 0; i < width; i += CB_LANES) store(x + i, load(x + i) / divisor);
 }
 
+#include "bf16_template.h"
 #include "int8_template.h"
 
-const cb_kernels CB_TABLE = {CB_NAME, linear, attention,    layernorm, gelu,    embed,
-                             mean,    l2_normalize, quantize,  linear8,   activate, softmax,
-                             greatest};
+static void layernorm_half(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out) {
+  for (size_t r = 0; r < rows; r++, x += width, out += width) {
+    normalize_row(x, width, norm->gain, norm->bias, norm->epsilon);
+    round_half(x, width, out);
+  }
+}
+
+static void layernorm8(float *x, size_t rows, size_t width, const cb_norm *norm, const float *factor, uint8_t *q,
+                       cb_row *row) {
+  for (size_t r = 0; r < rows; r++, x += width, q += width) {
+    normalize_row(x, width, norm->gain, norm->bias, norm->epsilon);
+    quantize(x, 1, width, factor, q, row + r);
+  }
+}
+
+const cb_kernels CB_TABLE = {
+    .name = CB_NAME,
+    .linear = linear,
+    .attention = attention,
+    .layernorm = layernorm,
+    .gelu = gelu,
+    .embed = embed,
+    .mean = mean,
+    .l2_normalize = l2_normalize,
+    .quantize = quantize,
+    .quantize_half = quantize_half,
+    .linear8 = linear8,
+    .round_half = round_half,
+    .linear_half = linear_half,
+    .attention_half = attention_half,
+    .layernorm_half = layernorm_half,
+    .layernorm8 = layernorm8,
+    .activate = activate,
+    .softmax = softmax,
+    .greatest = greatest,
+};

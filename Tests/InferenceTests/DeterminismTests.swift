@@ -40,7 +40,7 @@ struct DeterminismTests {
     "bit-identical in any batch, order and number of threads: the real model",
     .enabled(if: Golden.hasModel, Golden.skip), arguments: Precision.allCases)
   func real(precision: Precision) throws {
-    let model = try (precision == .int8 ? Golden.int8 : Golden.model).get()
+    let model = try Golden.model(precision)
     let one = try EmbeddingModel.load(
       files: Golden.files(), weights: Golden.weights(), precision: precision, threads: 1)
     let inputs = stride(from: 0, to: 2000, by: 50).map { Golden.inputs[$0] }
@@ -57,11 +57,11 @@ struct DeterminismTests {
     }
     #expect(cb_select_kernel("portable"))
     let reference = Self.bits(try model.embed(inputs))
-    for name in ["avx2", "avx512"] where cb_select_kernel(name) {
+    for name in Kernels.names where cb_select_kernel(name) {
       #expect(Self.bits(try model.embed(inputs)) == reference, "\(name)")
     }
     if Golden.hasModel {
-      let real = try (precision == .int8 ? Golden.int8 : Golden.model).get()
+      let real = try Golden.model(precision)
       let short = Golden.inputs.filter { $0.ids.count < 12 }.prefix(6)
       let fast = Self.bits(try real.embed(Array(short)))
       #expect(cb_select_kernel("portable"))

@@ -31,8 +31,19 @@ enum Golden {
   /// The model, loaded once for all suites.
   static let model = Result { try EmbeddingModel.load(files: files(), weights: weights(), threads: 2) }
 
+  /// The same, in bf16.
+  static let bf16 = Result { try EmbeddingModel.load(files: files(), weights: weights(), precision: .bf16, threads: 2) }
+
   /// The same, in int8.
   static let int8 = Result { try EmbeddingModel.load(files: files(), weights: weights(), precision: .int8, threads: 2) }
+
+  static func model(_ precision: Precision) throws -> EmbeddingModel {
+    switch precision {
+    case .fp32: try model.get()
+    case .bf16: try bf16.get()
+    case .int8: try int8.get()
+    }
+  }
 
   static let texts: [String] = {
     guard let lines = try? Data(contentsOf: vectors.appending(path: "corpus.jsonl")) else { return [] }

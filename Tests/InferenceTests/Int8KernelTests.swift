@@ -190,7 +190,7 @@ struct Int8KernelTests {
     let bias = Self.numbers(outputs, seed: 8)
     let factor = Self.numbers(inputs, seed: 14, in: 0.1...3)
     var reference: [(Quantized, [[UInt32]])] = []
-    for name in ["portable", "avx2", "avx512"] where cb_select_kernel(name) {
+    for name in ["portable"] + Kernels.names where cb_select_kernel(name) {
       let q = Quantized(x, width: inputs, factor: factor)
       let results = [CB_BIAS, CB_GELU, CB_ADD].map { epilogue in
         var y = Self.numbers(rows * outputs, seed: 9)

@@ -40,12 +40,32 @@ typedef enum {
   /// y = gelu(v); after an int8 product to 2e-4 only, a fraction of a step of what it is rounded to next
   CB_GELU,
   /// y = y + v
-  CB_ADD
+  CB_ADD,
+  /// y = v, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8.
+  CB_BIAS_BF16,
+  /// y = gelu(v) to 2e-4, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8.
+  CB_GELU_BF16
 } cb_epilogue;
 
 /// y = epilogue(x · Wᵀ + bias). `packed` comes from `cb_pack`; `outputs` is a multiple of CB_LANES; `bias` may be null.
 void cb_linear(const float *x, size_t rows, size_t inputs, size_t ldx, const float *packed, size_t outputs,
                const float *bias, cb_epilogue epilogue, float *y, size_t ldy);
+
+// bfloat16: the upper half of a float, held in uint16_t. Products of pairs of them are added to a float one after the
+// other, the odd element first, as AVX512-BF16's instruction does it. Rounding is to the nearest, ties to even, and
+// numbers below 2⁻⁵⁶ become zero.
+
+/// Rounds `count` floats, a multiple of CB_LANES.
+void cb_bf16_round(const float *x, size_t count, uint16_t *out);
+
+/// Rounds a weight (outputs × inputs, both multiples of CB_LANES) and packs it: outputs · inputs / 2 words, each of two
+/// neighbouring inputs, in panels of CB_LANES outputs.
+void cb_bf16_pack(const float *weight, size_t outputs, size_t inputs, uint32_t *packed);
+
+/// y = epilogue(x · Wᵀ + bias). x: (rows, inputs); y: floats or bfloat16, as the epilogue has it, rows `ldy` of them
+/// apart. `bias` may be null.
+void cb_bf16_linear(const uint16_t *x, size_t rows, size_t inputs, const uint32_t *packed, size_t outputs,
+                    const float *bias, cb_epilogue epilogue, void *y, size_t ldy);
 
 // int8: y = step · scale · (q − zero) · w + bias. Activations are unsigned bytes, each row (token) with its own step and
 // zero point; weights are signed bytes, each output with its own scale. Sums are exact 32-bit integers.
@@ -79,11 +99,15 @@ void cb_int8_pack(const float *weight, size_t outputs, size_t inputs, int8_t *pa
 /// channel before: it undoes what the weight's channels were scaled by, to take outliers out of the activations.
 void cb_int8_quantize(const float *x, size_t rows, size_t width, const float *channel_factor, uint8_t *q, cb_row *row);
 
-/// y = epilogue(dequantised q · Wᵀ + bias). q: (rows, weight.inputs).
-void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *weight, const float *bias,
-                    cb_epilogue epilogue, float *y, size_t ldy);
+/// The same from rows of bfloat16.
+void cb_int8_quantize_bf16(const uint16_t *x, size_t rows, size_t width, const float *channel_factor, uint8_t *q,
+                           cb_row *row);
 
-/// Floats of scratch that `cb_attention` needs for a sequence of `tokens`.
+/// y = epilogue(dequantised q · Wᵀ + bias). q: (rows, weight.inputs); y: floats or bfloat16, as the epilogue has it.
+void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *weight, const float *bias,
+                    cb_epilogue epilogue, void *y, size_t ldy);
+
+/// Floats of scratch that `cb_attention` and `cb_bf16_attention` need for a sequence of `tokens`.
 size_t cb_attention_scratch(size_t tokens, size_t head_width);
 
 /// What a head adds to the score of a query and a key by how far apart they stand.
@@ -99,8 +123,26 @@ typedef struct {
 void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
                   const cb_distance_bias *bias, float *scratch, float *out);
 
+/// The same in bfloat16: products, and the weights of the softmax, whose exponential is exact to 8e-5.
+void cb_bf16_attention(const uint16_t *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
+                       const cb_distance_bias *bias, float *scratch, uint16_t *out);
+
+/// What a row is divided and moved by after its mean and deviation.
+typedef struct {
+  const float *gain;
+  const float *bias;
+  float epsilon;
+} cb_norm;
+
 /// x = layernorm(x) · gain + bias, row by row.
 void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon);
+
+/// The same, and the rows rounded to bfloat16 in `out`.
+void cb_layernorm_bf16(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out);
+
+/// The same, and the rows quantised as by `cb_int8_quantize`.
+void cb_layernorm_int8(float *x, size_t rows, size_t width, const cb_norm *norm, const float *channel_factor,
+                       uint8_t *q, cb_row *row);
 
 /// x = x · Φ(x): the exact (erf) GELU of BERT. `count` is a multiple of CB_LANES.
 void cb_gelu(float *x, size_t count);

@@ -8,10 +8,12 @@ struct EncoderModel: Sendable {
   let config: ModelConfig
   let weights: EncoderWeights
 
-  /// The memory of one thread's pass, for up to `tokens` tokens in all.
+  /// The memory of one thread's pass, for up to `tokens` tokens in all. What passes between the steps of a layer is
+  /// floats in fp32 and bfloat16 else.
   final class Activations: Sendable {
     let tokens: Int
-    /// (tokens, hidden)
+    let precision: Precision
+    /// (tokens, hidden), floats
     let hidden: FloatBuffer
     /// (tokens, 3·hidden)
     let queryKeyValue: FloatBuffer
@@ -24,10 +26,12 @@ struct EncoderModel: Sendable {
 
     init(config: ModelConfig, tokens: Int, precision: Precision) {
       self.tokens = tokens
+      self.precision = precision
+      let floatsPerNumber = precision == .fp32 ? 2 : 1  // in halves
       hidden = FloatBuffer(count: tokens * config.hiddenSize)
-      queryKeyValue = FloatBuffer(count: tokens * 3 * config.hiddenSize)
+      queryKeyValue = FloatBuffer(count: tokens * 3 * config.hiddenSize * floatsPerNumber / 2)
       mixed = FloatBuffer(count: tokens * config.hiddenSize)
-      inner = FloatBuffer(count: tokens * config.intermediateSize)
+      inner = FloatBuffer(count: tokens * config.intermediateSize * floatsPerNumber / 2)
       attention = FloatBuffer(count: cb_attention_scratch(config.maximumTokens, config.headWidth))
       products = Linear.Scratch(
         rows: tokens, inputs: max(config.hiddenSize, config.intermediateSize), precision: precision)
@@ -44,11 +48,17 @@ struct EncoderModel: Sendable {
   func embed(_ sequences: ArraySlice<TokenizedInput>, using a: Activations, into out: UnsafeMutablePointer<Float>) {
     embedTokens(sequences, into: a.hidden.pointer)
     let rows = sequences.reduce(0) { $0 + $1.ids.count }
-    for layer in weights.layers { apply(layer, to: sequences, rows: rows, a) }
+    var norm = weights.embeddingNorm
+    for layer in weights.layers {
+      apply(layer, to: sequences, rows: rows, after: norm, a)
+      norm = layer.outputNorm
+    }
+    cb_layernorm(
+      a.hidden.pointer, rows, config.hiddenSize, norm.gain.pointer, norm.bias.pointer, config.layerNormEpsilon)
     pool(sequences, a.hidden.pointer, into: out)
   }
 
-  /// x = layernorm(word + segment + position)
+  /// x = word + segment + position
   private func embedTokens(_ sequences: ArraySlice<TokenizedInput>, into x: UnsafeMutablePointer<Float>) {
     let width = config.hiddenSize
     var row = x
@@ -61,32 +71,55 @@ struct EncoderModel: Sendable {
         row += width
       }
     }
-    normalize(x, rows: (row - x) / width, weights.embeddingNorm)
   }
 
-  /// x = norm(x + attention(x)); x = norm(x + W₂·gelu(W₁·x))
+  /// x = norm(x); x = norm(x + attention(x)); x = x + W₂·gelu(W₁·x). Each norm is one pass with what puts its rows
+  /// into the numbers that the next product takes: so a layer begins with the norm of the one before.
   private func apply(
-    _ layer: EncoderWeights.Layer, to sequences: ArraySlice<TokenizedInput>, rows: Int, _ a: Activations
+    _ layer: EncoderWeights.Layer, to sequences: ArraySlice<TokenizedInput>, rows: Int,
+    after norm: EncoderWeights.LayerNorm, _ a: Activations
   ) {
-    let (x, width) = (a.hidden.pointer, config.hiddenSize)
-    layer.queryKeyValue.apply(x, rows: rows, CB_BIAS, to: a.queryKeyValue.pointer, using: a.products)
+    let (x, scratch, isFloat) = (a.hidden.pointer, a.products, a.precision == .fp32)
+    var input = normalize(x, rows: rows, norm, for: layer.queryKeyValue, a)
+    layer.queryKeyValue.multiply(input, isFloat ? CB_BIAS : CB_BIAS_BF16, to: a.queryKeyValue.pointer, using: scratch)
+    attend(sequences, a)
+    input = layer.attentionOutput.rows(activations: a.mixed.pointer, count: rows, using: scratch)
+    layer.attentionOutput.multiply(input, CB_ADD, to: x, using: scratch)
+
+    input = normalize(x, rows: rows, layer.attentionNorm, for: layer.intermediate, a)
+    layer.intermediate.multiply(input, isFloat ? CB_GELU : CB_GELU_BF16, to: a.inner.pointer, using: scratch)
+    input = layer.output.rows(activations: a.inner.pointer, count: rows, using: scratch)
+    layer.output.multiply(input, CB_ADD, to: x, using: scratch)
+  }
+
+  /// Each sequence and head by itself.
+  private func attend(_ sequences: ArraySlice<TokenizedInput>, _ a: Activations) {
+    let (width, scale) = (config.hiddenSize, 1 / Float(config.headWidth).squareRoot())
+    let (from, to) = (UnsafeMutableRawPointer(a.queryKeyValue.pointer), UnsafeMutableRawPointer(a.mixed.pointer))
     var row = 0
     for sequence in sequences {
-      cb_attention(
-        a.queryKeyValue.pointer + row * 3 * width, sequence.ids.count, config.heads, config.headWidth,
-        1 / Float(config.headWidth).squareRoot(), nil, a.attention.pointer, a.mixed.pointer + row * width)
-      row += sequence.ids.count
+      let tokens = sequence.ids.count
+      if a.precision == .fp32 {
+        cb_attention(
+          from.assumingMemoryBound(to: Float.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
+          nil,
+          a.attention.pointer, to.assumingMemoryBound(to: Float.self) + row * width)
+      } else {
+        cb_bf16_attention(
+          from.assumingMemoryBound(to: UInt16.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
+          nil, a.attention.pointer, to.assumingMemoryBound(to: UInt16.self) + row * width)
+      }
+      row += tokens
     }
-    layer.attentionOutput.apply(a.mixed.pointer, rows: rows, CB_ADD, to: x, using: a.products)
-    normalize(x, rows: rows, layer.attentionNorm)
-
-    layer.intermediate.apply(x, rows: rows, CB_GELU, to: a.inner.pointer, using: a.products)
-    layer.output.apply(a.inner.pointer, rows: rows, CB_ADD, to: x, using: a.products)
-    normalize(x, rows: rows, layer.outputNorm)
   }
 
-  private func normalize(_ x: UnsafeMutablePointer<Float>, rows: Int, _ norm: EncoderWeights.LayerNorm) {
-    cb_layernorm(x, rows, config.hiddenSize, norm.gain.pointer, norm.bias.pointer, config.layerNormEpsilon)
+  private func normalize(
+    _ x: UnsafeMutablePointer<Float>, rows: Int, _ norm: EncoderWeights.LayerNorm, for next: Linear, _ a: Activations
+  ) -> Linear.Rows {
+    next.rows(
+      normalizing: x, count: rows,
+      by: cb_norm(gain: norm.gain.pointer, bias: norm.bias.pointer, epsilon: config.layerNormEpsilon),
+      using: a.products)
   }
 
   private func pool(

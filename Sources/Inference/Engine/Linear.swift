@@ -1,9 +1,13 @@
 import CBlas
 
 /// y = x · Wᵀ + b in one precision, packed for the kernels. Read-only once made, so threads share it.
+///
+/// A product has two steps, so that several steps of a layer become one pass over memory: rows are put into the numbers
+/// that are multiplied (by themselves, or by the normalisation that makes them), and then multiplied.
 struct Linear: Sendable {
   private enum Weight: Sendable {
     case fp32(FloatBuffer)
+    case bf16(AlignedBuffer<UInt32>)
     case int8(
       packed: AlignedBuffer<Int8>, scales: FloatBuffer, sums: AlignedBuffer<Int32>, channelFactors: FloatBuffer?)
   }
@@ -35,6 +39,12 @@ struct Linear: Sendable {
         cb_pack(part.weight.pointer, each, inputs, inputs, packed.pointer + i * size)
       }
       weight = .fp32(packed)
+    case .bf16:
+      let packed = AlignedBuffer<UInt32>(count: outputs * inputs / 2)
+      for (i, part) in parts.enumerated() {
+        cb_bf16_pack(part.weight.pointer, each, inputs, packed.pointer + i * each * inputs / 2)
+      }
+      weight = .bf16(packed)
     case .int8:
       let packed = AlignedBuffer<Int8>(count: outputs * inputs)
       let scales = FloatBuffer(count: outputs)
@@ -66,39 +76,100 @@ struct Linear: Sendable {
     return scaled
   }
 
-  /// Memory for the bytes of quantised rows; one thread's.
+  /// Memory for rows in the numbers that are multiplied; one thread's.
   final class Scratch: Sendable {
+    fileprivate let halves: AlignedBuffer<UInt16>
     fileprivate let bytes: AlignedBuffer<UInt8>
-    fileprivate let rows: AlignedBuffer<cb_row>
+    fileprivate let steps: AlignedBuffer<cb_row>
 
     /// - Parameters:
     ///   - rows: at most so many at once.
     ///   - inputs: of the widest map.
     init(rows: Int, inputs: Int, precision: Precision) {
+      halves = AlignedBuffer(count: precision == .bf16 ? rows * inputs : 0)
       bytes = AlignedBuffer(count: precision == .int8 ? rows * inputs : 0)
-      self.rows = AlignedBuffer(count: precision == .int8 ? rows : 0)
+      steps = AlignedBuffer(count: precision == .int8 ? rows : 0)
     }
 
     func wipe() {
+      halves.wipe()
       bytes.wipe()
-      rows.wipe()
+      steps.wipe()
     }
   }
 
-  /// y = epilogue(x · Wᵀ + b). x: (rows, inputs); y: (rows, outputs).
+  /// Rows in the numbers that one map multiplies. They lie where they came from or in the scratch, until it is used next.
+  struct Rows {
+    fileprivate let pointer: UnsafeRawPointer
+    let count: Int
+  }
+
+  /// Rows of floats.
+  func rows(_ x: UnsafePointer<Float>, count: Int, using scratch: Scratch) -> Rows {
+    switch weight {
+    case .fp32: return Rows(pointer: x, count: count)
+    case .bf16:
+      cb_bf16_round(x, count * inputs, scratch.halves.pointer)
+      return Rows(pointer: scratch.halves.pointer, count: count)
+    case .int8(_, _, _, let factors):
+      cb_int8_quantize(x, count, inputs, factors?.pointer, scratch.bytes.pointer, scratch.steps.pointer)
+      return Rows(pointer: scratch.bytes.pointer, count: count)
+    }
+  }
+
+  /// Rows of what passes between the steps of a layer: floats in fp32, bfloat16 else.
+  func rows(activations x: UnsafeRawPointer, count: Int, using scratch: Scratch) -> Rows {
+    guard case .int8(_, _, _, let factors) = weight else { return Rows(pointer: x, count: count) }
+    cb_int8_quantize_bf16(
+      x.assumingMemoryBound(to: UInt16.self), count, inputs, factors?.pointer, scratch.bytes.pointer,
+      scratch.steps.pointer)
+    return Rows(pointer: scratch.bytes.pointer, count: count)
+  }
+
+  /// x = norm(x), and the rows of that.
+  func rows(
+    normalizing x: UnsafeMutablePointer<Float>, count: Int, by norm: cb_norm, using scratch: Scratch
+  ) -> Rows {
+    var norm = norm
+    switch weight {
+    case .fp32:
+      cb_layernorm(x, count, inputs, norm.gain, norm.bias, norm.epsilon)
+      return Rows(pointer: x, count: count)
+    case .bf16:
+      cb_layernorm_bf16(x, count, inputs, &norm, scratch.halves.pointer)
+      return Rows(pointer: scratch.halves.pointer, count: count)
+    case .int8(_, _, _, let factors):
+      cb_layernorm_int8(
+        x, count, inputs, &norm, factors?.pointer, scratch.bytes.pointer, scratch.steps.pointer)
+      return Rows(pointer: scratch.bytes.pointer, count: count)
+    }
+  }
+
+  /// y = epilogue(rows · Wᵀ + b). y: (rows, outputs), of the kind that the epilogue writes.
+  func multiply(_ rows: Rows, _ epilogue: cb_epilogue, to y: UnsafeMutableRawPointer, using scratch: Scratch) {
+    switch weight {
+    case .fp32(let packed):
+      cb_linear(
+        rows.pointer.assumingMemoryBound(to: Float.self), rows.count, inputs, inputs, packed.pointer, outputs,
+        bias.pointer, epilogue, y.assumingMemoryBound(to: Float.self), outputs)
+    case .bf16(let packed):
+      cb_bf16_linear(
+        rows.pointer.assumingMemoryBound(to: UInt16.self), rows.count, inputs, packed.pointer, outputs, bias.pointer,
+        epilogue, y, outputs)
+    case .int8(let packed, let scales, let sums, _):
+      var weight = cb_int8_weight(
+        packed: packed.pointer, scales: scales.pointer, sums: sums.pointer, outputs: outputs, inputs: inputs)
+      cb_int8_linear(
+        rows.pointer.assumingMemoryBound(to: UInt8.self), scratch.steps.pointer, rows.count, &weight, bias.pointer,
+        epilogue, y, outputs)
+    }
+  }
+
+  /// y = epilogue(x · Wᵀ + b). x: (rows, inputs); y: (rows, outputs), both floats.
   func apply(
     _ x: UnsafePointer<Float>, rows: Int, _ epilogue: cb_epilogue, to y: UnsafeMutablePointer<Float>,
     using scratch: Scratch
   ) {
-    switch weight {
-    case .fp32(let packed):
-      cb_linear(x, rows, inputs, inputs, packed.pointer, outputs, bias.pointer, epilogue, y, outputs)
-    case .int8(let packed, let scales, let sums, let factors):
-      var weight = cb_int8_weight(
-        packed: packed.pointer, scales: scales.pointer, sums: sums.pointer, outputs: outputs, inputs: inputs)
-      cb_int8_quantize(x, rows, inputs, factors?.pointer, scratch.bytes.pointer, scratch.rows.pointer)
-      cb_int8_linear(
-        scratch.bytes.pointer, scratch.rows.pointer, rows, &weight, bias.pointer, epilogue, y, outputs)
-    }
+    multiply(self.rows(x, count: rows, using: scratch), epilogue, to: y, using: scratch)
   }
 }

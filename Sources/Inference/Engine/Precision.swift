@@ -4,7 +4,10 @@
 package enum Precision: String, CaseIterable, Sendable {
   /// 32-bit floats.
   case fp32
+  /// Products of bfloat16, in attention as well, added up in 32-bit floats. Softmax, normalisation, residuals and pooling
+  /// stay in fp32.
+  case bf16
   /// Products of bytes: weights signed, with a scale for each output; activations unsigned, with a scale and a zero
-  /// point for each token. Attention, normalisation and pooling stay in fp32.
+  /// point for each token. Attention is computed as in bf16; normalisation, residuals and pooling stay in fp32.
   case int8
 }

@@ -1,0 +1,19 @@
+// AVX-512 with products of bfloat16 pairs as well (Intel since Cooper Lake, AMD since Zen 4): as kernels_avx512.c.
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma"))), apply_to = function)
+#define CB_TABLE cb_kernels_avx512bf16
+#define CB_NAME "avx512bf16"
+#define CB_ROWS 12
+#define CB_PANELS 2
+#define CB_QROWS 24
+#define CB_QUAD(sum, x, w) ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), _mm512_set1_epi32(x), (__m512i)(w)))
+#define CB_DOT2(sum, x, w) \
+  ((v16)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)_mm512_set1_epi32((int32_t)(x)), (__m512bh)(w)))
+#define CB_ROUND16(v) ((v16h)(__m256i)_mm512_cvtneps_pbh((__m512)(v)))
+#include "kernels_template.h"
+#pragma clang attribute pop
+#endif
