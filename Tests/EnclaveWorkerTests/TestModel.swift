@@ -12,7 +12,7 @@ enum TestModel {
   ]
 
   static func weights() throws -> [UInt8] {
-    let shapes = EncoderTensors.shapes(try ModelConfig(files: ModelFiles(clear)))
+    let shapes = EncoderTensors(config: try ModelConfig(files: ModelFiles(clear))).shapes
     var header: [String] = []
     var data: [UInt8] = []
     var state: UInt32 = 1

@@ -32,8 +32,7 @@ struct BF16KernelTests {
 
   /// Each instruction set that there is, portable first.
   private static func eachKernel(_ body: (String) throws -> Void) rethrows {
-    let before = EmbeddingModel.kernelName
-    defer { _ = cb_select_kernel(before) }
+    defer { EachKernel.chooseBest() }
     for name in ["portable"] + Kernels.names where cb_select_kernel(name) { try body(name) }
   }
 

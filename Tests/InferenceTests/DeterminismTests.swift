@@ -49,8 +49,7 @@ struct DeterminismTests {
 
   @Test("AVX-512, AVX2 and portable kernels give the same bits", arguments: Precision.allCases)
   func instructionSets(precision: Precision) throws {
-    let before = EmbeddingModel.kernelName
-    defer { _ = cb_select_kernel(before) }
+    defer { EachKernel.chooseBest() }
     let model = try TinyModel().load(threads: 1, precision: precision)
     let inputs = (1...24).map { length in
       TokenizedInput(ids: (0..<length).map { Int32($0 * 7 % 16) }, truncated: false)

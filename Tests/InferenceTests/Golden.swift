@@ -68,7 +68,7 @@ enum Golden {
 
   /// PyTorch's embedding of every fifth text.
   static let embeddings: [[Float]] = {
-    let floats = littleEndianWords("embeddings.f16").map(WeightsFile.float(half:))
+    let floats = littleEndianWords("embeddings.f16").map(Weights.float(half:))
     return stride(from: 0, to: floats.count, by: 384).map { Array(floats[$0..<min($0 + 384, floats.count)]) }
   }()
 

@@ -67,7 +67,7 @@ struct HostileModelTests {
     "weights that are no BERT of config.json's shape",
     arguments: [
       (TinyModel(missing: "encoder.layer.0.output.dense.bias"), "`encoder.layer.0.output.dense.bias` is missing"),
-      (TinyModel(extraTensors: ["encoder.layer.0.adapter.weight"]), "is not part of a BERT encoder"),
+      (TinyModel(extraTensors: ["encoder.layer.0.adapter.weight"]), "is not part of a bert encoder"),
       (TinyModel(type: .i32), "is I32; F32, F16 and BF16 are supported"),
       (TinyModel(poison: ("embeddings.LayerNorm.bias", 0x7fc0_0000)), "bias` holds an infinity or a NaN"),
       (TinyModel(poison: ("encoder.layer.0.output.dense.weight", 0xff80_0000)), "holds an infinity or a NaN"),
@@ -80,7 +80,7 @@ struct HostileModelTests {
   @Test(
     "a config.json",
     arguments: [
-      (#""bert""#, #""llama""#, "`model_type` is `llama`"), (#""gelu""#, #""relu""#, "`hidden_act` is `relu`"),
+      (#""bert""#, #""llama""#, "`model_type` is `llama`"), (#""gelu""#, #""swish""#, "`hidden_act` is `swish`"),
       (#""hidden_size":32"#, #""hidden_size":33"#, "multiple of 16"),
       (#""hidden_size":32"#, #""hidden_size":99999999"#, "`hidden_size` must be an integer from"),
       (#""hidden_size":32"#, #""hidden_size":"32""#, "`hidden_size` must be an integer from"),
@@ -111,7 +111,7 @@ struct HostileModelTests {
       ("modules.json", #"[1]"#, "must be an array of objects"),
       (
         "modules.json", #"[{"type":"x.Transformer","path":""},{"type":"x.Pooling","path":"../../etc"}]"#,
-        "../../etc/config.json: is missing"
+        "`path` must be a folder within"
       ),
       ("sentence_bert_config.json", #"{"max_seq_length":0}"#, "`max_seq_length` must be"),
       ("sentence_bert_config.json", #"{"do_lower_case":true}"#, "`do_lower_case` is true"),

@@ -182,8 +182,7 @@ struct Int8KernelTests {
 
   @Test("AVX-512, AVX2 and portable kernels give the same bits")
   func instructionSets() {
-    let before = EmbeddingModel.kernelName
-    defer { _ = cb_select_kernel(before) }
+    defer { EachKernel.chooseBest() }
     let (rows, inputs, outputs) = (61, 208, 48)
     let x = Self.numbers(rows * inputs, seed: 6, in: -4...3)
     let weight = Weight(Self.numbers(outputs * inputs, seed: 7), outputs: outputs, inputs: inputs)

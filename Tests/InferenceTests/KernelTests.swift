@@ -112,11 +112,9 @@ struct KernelTests {
       (CB_RELU, { max($0, 0) }), (CB_TANH, tanh), (CB_SIGMOID, { 1 / (1 + exp(-$0)) }),
       (CB_GELU_TANH, { 0.5 * $0 * (1 + tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0))) }),
     ]
-    let chosen = String(cString: cb_kernel_name())
-    defer { _ = cb_select_kernel(chosen) }
     for (kind, function) in functions {
       var first: [UInt32]?
-      for kernel in ["avx512", "avx2", "portable"] where cb_select_kernel(kernel) {
+      EachKernel.run { kernel in
         var x = arguments
         cb_activate(kind, &x, x.count)
         let worst = zip(arguments, x).map {

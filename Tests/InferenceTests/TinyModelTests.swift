@@ -36,9 +36,9 @@ struct TinyModelTests {
       let magnitude =
         exponent == 0
         ? fraction * 0x1p-24 : (1024 + fraction) * Double(sign: .plus, exponent: exponent - 25, significand: 1)
-      #expect(Double(WeightsFile.float(half: bits)) == (bits < 0x8000 ? magnitude : -magnitude))
+      #expect(Double(Weights.float(half: bits)) == (bits < 0x8000 ? magnitude : -magnitude))
     }
-    #expect(WeightsFile.float(half: 0x7c00) == .infinity && WeightsFile.float(half: 0x7e00).isNaN)
+    #expect(Weights.float(half: 0x7c00) == .infinity && Weights.float(half: 0x7e00).isNaN)
   }
 
   @Test("tensor names may begin with `bert.`, and a pooler or a head may lie unused beside")
@@ -117,7 +117,8 @@ struct TinyModelTests {
     let description = try ModelFolder(path: try Need.model.require().path).describe()
     #expect(
       description.parts.map(\.name) == [
-        "1_Pooling/config.json", "config.json", "model.safetensors", "modules.json", "sentence_bert_config.json",
+        "1_Pooling/config.json", "config.json", "config_sentence_transformers.json", "model.safetensors",
+        "modules.json", "sentence_bert_config.json",
         "tokenizer.json", "tokenizer_config.json",
       ])
     #expect(description.maximumTokens == 256 && description.dimensions == 384 && description.parameters > 22_000_000)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the reference data of Tests/Vectors/inference and the tokenizer's Unicode tables again, from the Python
+# Makes the reference data of Tests/Vectors/inference and Tests/Vectors/encoders and the tokenizer's Unicode tables again, from the Python
 # originals. PyTorch comes with gigabytes of wheels: this is never part of `make test`.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -16,7 +16,8 @@ venv=.cache/venv-golden
 
 export PYTHONDONTWRITEBYTECODE=1
 "$venv/bin/python" scripts/golden/reference.py "$model" Tests/Vectors/inference
+"$venv/bin/python" scripts/golden/encoders.py Tests/Vectors/encoders
 tables=Sources/Inference/Tokenizer/UnicodeTables.swift
 "$venv/bin/python" scripts/golden/unicode_tables.py > "$tables.new"
 mv "$tables.new" "$tables"
-git --no-pager diff --stat -- Tests/Vectors/inference "$tables"
+git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders "$tables"

@@ -24,6 +24,13 @@ final class FileBuffer {
     size = count
   }
 
+  /// - Throws: as the initializer, for files that are to be in memory together.
+  static func requireRoom(for counts: [UInt64], availableBytes: UInt64) throws {
+    let total = counts.reduce(UInt64(0)) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
+    guard total <= Limits.weightBytes else { throw WireError.malformed("weights over the limit") }
+    guard total <= availableBytes / 2 else { throw noRoom(Int(clamping: total)) }
+  }
+
   private static func noRoom(_ count: Int) -> WorkerFault { .retry("no memory for a model file of \(count) bytes") }
 
   var isFull: Bool { filled == size }

@@ -13,8 +13,8 @@ struct ModelLoader {
   let enclave: Enclave
   let link: JobLink
 
-  /// The file that is decrypted straight into its own buffer.
-  private static let weightsName = "model.safetensors"
+  /// The files that are decrypted straight into buffers of their own.
+  private static func isWeights(_ file: ModelFile) -> Bool { file.name.hasSuffix(".safetensors") }
 
   /// - Throws: ``WorkerFault``, ``HostLost``.
   func load(for order: JobOrder) throws -> LoadedModel {
@@ -32,21 +32,34 @@ struct ModelLoader {
 
   private func load(_ permit: ModelPermit) throws -> LoadedModel {
     let claims = permit.manifest.claims
-    guard let weightsFile = claims.files.first(where: { $0.name == Self.weightsName }) else {
-      throw WorkerFault.failed("the manifest lists no \(Self.weightsName)")
-    }
+    let weightFiles = claims.files.filter(Self.isWeights)
+    guard !weightFiles.isEmpty else { throw WorkerFault.failed("the manifest lists no weights") }
+    try FileBuffer.requireRoom(for: weightFiles.map(\.size), availableBytes: AvailableMemory.bytes())
     var small: [String: [UInt8]] = [:]
-    for file in claims.files where file != weightsFile {
+    for file in claims.files where !Self.isWeights(file) {
       guard file.size <= UInt64(Limits.clearModelFileBytes) else {
         throw WireError.tooLarge(file.name, limit: Limits.clearModelFileBytes)
       }
       let buffer = try read(file, of: permit)
       small[file.name] = buffer.withBytes { Array($0) }
     }
-    let weights = try read(weightsFile, of: permit)
-    let embedding = try weights.withBytes { try EmbeddingModel(files: ModelFiles(small), weights: $0) }
+    let weights = try weightFiles.map { (name: $0.name, buffer: try read($0, of: permit)) }
+    let embedding = try Self.withBytes(of: weights[...]) {
+      try EmbeddingModel(files: ModelFiles(small), weights: $0)
+    }
     try Self.check(embedding, against: claims)
     return LoadedModel(manifest: permit.manifest, embedding: embedding)
+  }
+
+  /// Hands over the bytes of all buffers at once.
+  private static func withBytes<Result>(
+    of files: ArraySlice<(name: String, buffer: FileBuffer)>, before: [WeightsFile] = [],
+    _ body: ([WeightsFile]) throws -> Result
+  ) throws -> Result {
+    guard let file = files.first else { return try body(before) }
+    return try file.buffer.withBytes {
+      try withBytes(of: files.dropFirst(), before: before + [WeightsFile(name: file.name, bytes: $0)], body)
+    }
   }
 
   /// Holds the model itself to what the manifest claims of it: the policy was applied to the claims alone.
@@ -54,6 +67,9 @@ struct ModelLoader {
     guard UInt64(embedding.dimensions) == claims.dimensions, UInt64(embedding.maximumTokens) == claims.maximumTokens
     else {
       throw WorkerFault.failed("dimensions or maximum tokens are not the manifest's")
+    }
+    guard claims.operations == [embedding.operation.rawValue] else {
+      throw WorkerFault.failed("the operations are not the manifest's")
     }
     guard embedding.architecture == claims.architecture, Set(embedding.elementTypes).isSubset(of: claims.dtypes) else {
       throw WorkerFault.failed("architecture or weight types are not the manifest's")

@@ -1,6 +1,6 @@
 import CBlas
 
-/// The forward pass of a BERT encoder over sequences that lie one behind the other, without padding.
+/// The forward pass of an encoder over sequences that lie one behind the other, without padding.
 ///
 /// What a row becomes depends on its own sequence alone, bit for bit (CBlas.h); so neither the batch nor the number of
 /// threads can be read from a result.
@@ -9,7 +9,7 @@ struct EncoderModel: Sendable {
   let weights: EncoderWeights
 
   /// The memory of one thread's pass, for up to `tokens` tokens in all. What passes between the steps of a layer is
-  /// floats in fp32 and bfloat16 else.
+  /// floats in fp32 and bfloat16 else, but floats before an activation that the kernels do not fuse.
   final class Activations: Sendable {
     let tokens: Int
     let precision: Precision
@@ -23,29 +23,34 @@ struct EncoderModel: Sendable {
     let inner: FloatBuffer
     let attention: FloatBuffer
     let products: Linear.Scratch
+    /// Outputs of projections, two at a time: (sequences, width), and a sequence has a token at least.
+    let projected: [FloatBuffer]
 
-    init(config: ModelConfig, tokens: Int, precision: Precision) {
+    /// - Parameter projectionWidth: of the widest projection; 0 for none.
+    init(config: ModelConfig, tokens: Int, precision: Precision, projectionWidth: Int) {
       self.tokens = tokens
       self.precision = precision
       let floatsPerNumber = precision == .fp32 ? 2 : 1  // in halves
       hidden = FloatBuffer(count: tokens * config.hiddenSize)
       queryKeyValue = FloatBuffer(count: tokens * 3 * config.hiddenSize * floatsPerNumber / 2)
       mixed = FloatBuffer(count: tokens * config.hiddenSize)
-      inner = FloatBuffer(count: tokens * config.intermediateSize * floatsPerNumber / 2)
+      inner = FloatBuffer(
+        count: tokens * config.intermediateSize * (config.activation == .gelu ? floatsPerNumber : 2) / 2)
       attention = FloatBuffer(count: cb_attention_scratch(config.maximumTokens, config.headWidth))
       products = Linear.Scratch(
         rows: tokens, inputs: max(config.hiddenSize, config.intermediateSize), precision: precision)
+      projected = (0..<2).map { _ in FloatBuffer(count: tokens * projectionWidth) }
     }
 
     func wipe() {
-      for buffer in [hidden, queryKeyValue, mixed, inner, attention] { buffer.wipe() }
+      for buffer in [hidden, queryKeyValue, mixed, inner, attention] + projected { buffer.wipe() }
       products.wipe()
     }
   }
 
-  /// Writes the embedding of each sequence, `hiddenSize` floats one behind the other. The caller has checked that the
-  /// sequences fit the activations, and every id the vocabulary.
-  func embed(_ sequences: ArraySlice<TokenizedInput>, using a: Activations, into out: UnsafeMutablePointer<Float>) {
+  /// Writes the result of each sequence (its embedding, or its labels' scores), `dimensions` floats one behind the other.
+  /// The caller has checked that the sequences fit the activations, and every id the vocabulary.
+  func compute(_ sequences: ArraySlice<TokenizedInput>, using a: Activations, into out: UnsafeMutablePointer<Float>) {
     embedTokens(sequences, into: a.hidden.pointer)
     let rows = sequences.reduce(0) { $0 + $1.ids.count }
     var norm = weights.embeddingNorm
@@ -55,7 +60,7 @@ struct EncoderModel: Sendable {
     }
     cb_layernorm(
       a.hidden.pointer, rows, config.hiddenSize, norm.gain.pointer, norm.bias.pointer, config.layerNormEpsilon)
-    pool(sequences, a.hidden.pointer, into: out)
+    finish(sequences, a, into: out)
   }
 
   /// x = word + segment + position
@@ -63,18 +68,21 @@ struct EncoderModel: Sendable {
     let width = config.hiddenSize
     var row = x
     for sequence in sequences {
-      for (position, id) in sequence.ids.enumerated() {
+      var position = config.firstPosition
+      for (place, id) in sequence.ids.enumerated() {
+        let isPadding = Int(id) == config.paddingToken
+        let segment = config.segments == 0 || sequence.segments.isEmpty ? 0 : Int(sequence.segments[place])
         cb_embed(
-          weights.words.pointer + Int(id) * width, weights.segments.pointer,
-          weights.positions.pointer + position * width,
-          width, row)
+          weights.words.pointer + Int(id) * width, weights.segments.pointer + segment * width,
+          weights.positions.pointer + (isPadding ? Int(id) : position) * width, width, row)
+        if !isPadding { position += 1 }
         row += width
       }
     }
   }
 
-  /// x = norm(x); x = norm(x + attention(x)); x = x + W₂·gelu(W₁·x). Each norm is one pass with what puts its rows
-  /// into the numbers that the next product takes: so a layer begins with the norm of the one before.
+  /// x = norm(x); x = norm(x + attention(x)); x = x + W₂·f(W₁·x). Each norm is one pass with what puts its rows into
+  /// the numbers that the next product takes: so a layer begins with the norm of the one before.
   private func apply(
     _ layer: EncoderWeights.Layer, to sequences: ArraySlice<TokenizedInput>, rows: Int,
     after norm: EncoderWeights.LayerNorm, _ a: Activations
@@ -87,8 +95,14 @@ struct EncoderModel: Sendable {
     layer.attentionOutput.multiply(input, CB_ADD, to: x, using: scratch)
 
     input = normalize(x, rows: rows, layer.attentionNorm, for: layer.intermediate, a)
-    layer.intermediate.multiply(input, isFloat ? CB_GELU : CB_GELU_BF16, to: a.inner.pointer, using: scratch)
-    input = layer.output.rows(activations: a.inner.pointer, count: rows, using: scratch)
+    if config.activation == .gelu {
+      layer.intermediate.multiply(input, isFloat ? CB_GELU : CB_GELU_BF16, to: a.inner.pointer, using: scratch)
+      input = layer.output.rows(activations: a.inner.pointer, count: rows, using: scratch)
+    } else {
+      layer.intermediate.multiply(input, CB_BIAS, to: a.inner.pointer, using: scratch)
+      config.activation.apply(to: a.inner.pointer, count: rows * config.intermediateSize)
+      input = layer.output.rows(a.inner.pointer, count: rows, using: scratch)
+    }
     layer.output.multiply(input, CB_ADD, to: x, using: scratch)
   }
 
@@ -96,20 +110,23 @@ struct EncoderModel: Sendable {
   private func attend(_ sequences: ArraySlice<TokenizedInput>, _ a: Activations) {
     let (width, scale) = (config.hiddenSize, 1 / Float(config.headWidth).squareRoot())
     let (from, to) = (UnsafeMutableRawPointer(a.queryKeyValue.pointer), UnsafeMutableRawPointer(a.mixed.pointer))
-    var row = 0
-    for sequence in sequences {
-      let tokens = sequence.ids.count
-      if a.precision == .fp32 {
-        cb_attention(
-          from.assumingMemoryBound(to: Float.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
-          nil,
-          a.attention.pointer, to.assumingMemoryBound(to: Float.self) + row * width)
-      } else {
-        cb_bf16_attention(
-          from.assumingMemoryBound(to: UInt16.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
-          nil, a.attention.pointer, to.assumingMemoryBound(to: UInt16.self) + row * width)
+    var table = cb_distance_bias(values: weights.distanceBias?.pointer, limit: config.maximumTokens)
+    withUnsafePointer(to: &table) { table in
+      let bias = weights.distanceBias == nil ? nil : table
+      var row = 0
+      for sequence in sequences {
+        let tokens = sequence.ids.count
+        if a.precision == .fp32 {
+          cb_attention(
+            from.assumingMemoryBound(to: Float.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
+            bias, a.attention.pointer, to.assumingMemoryBound(to: Float.self) + row * width)
+        } else {
+          cb_bf16_attention(
+            from.assumingMemoryBound(to: UInt16.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
+            bias, a.attention.pointer, to.assumingMemoryBound(to: UInt16.self) + row * width)
+        }
+        row += tokens
       }
-      row += tokens
     }
   }
 
@@ -122,16 +139,52 @@ struct EncoderModel: Sendable {
       using: a.products)
   }
 
+  /// Pooling, projections, and the last function.
+  private func finish(
+    _ sequences: ArraySlice<TokenizedInput>, _ a: Activations, into out: UnsafeMutablePointer<Float>
+  ) {
+    pool(sequences, a.hidden.pointer, into: a.mixed.pointer)
+    var (rows, width) = (a.mixed.pointer, config.hiddenSize)
+    for (index, projection) in weights.projections.enumerated() {
+      projection.apply(rows, rows: sequences.count, to: a.projected[index % 2].pointer, using: a.products)
+      (rows, width) = (a.projected[index % 2].pointer, projection.width)
+    }
+    for index in 0..<sequences.count {
+      let row = rows + index * width
+      apply(to: row)
+      (out + index * config.dimensions).update(from: row, count: config.dimensions)
+    }
+  }
+
+  private func apply(to row: UnsafeMutablePointer<Float>) {
+    let lanes = Int(CB_LANES)
+    switch config.output {
+    case .embedding(let embedding): if embedding.normalizes { cb_l2_normalize(row, config.dimensions) }
+    case .classification(let head):
+      switch head.function {
+      case .softmax: cb_softmax(row, head.labels.count)
+      case .sigmoid: cb_activate(CB_SIGMOID, row, (head.labels.count + lanes - 1) / lanes * lanes)
+      case .identity: break
+      }
+    }
+  }
+
+  /// One row of `hiddenSize` floats for each sequence.
   private func pool(
     _ sequences: ArraySlice<TokenizedInput>, _ hidden: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
   ) {
     let width = config.hiddenSize
-    var (row, embedding) = (hidden, out)
+    var (row, pooled) = (hidden, out)
     for sequence in sequences {
-      cb_mean(row, config.pooling == .cls ? 1 : sequence.ids.count, width, embedding)
-      if config.normalizes { cb_l2_normalize(embedding, width) }
-      row += sequence.ids.count * width
-      embedding += width
+      let tokens = sequence.ids.count
+      switch config.pooling {
+      case .mean: cb_mean(row, tokens, width, pooled)
+      case .cls: cb_mean(row, 1, width, pooled)
+      case .lasttoken: cb_mean(row + (tokens - 1) * width, 1, width, pooled)
+      case .max: cb_max(row, tokens, width, pooled)
+      }
+      row += tokens * width
+      pooled += width
     }
   }
 }

@@ -1,6 +1,6 @@
 import CBlas
 
-/// The weights of a BERT encoder, ready for the kernels. Read-only once made, so threads share it.
+/// The weights of an encoder, ready for the kernels. Read-only once made, so threads share it.
 struct EncoderWeights: Sendable {
   struct LayerNorm: Sendable {
     let gain: FloatBuffer
@@ -21,59 +21,97 @@ struct EncoderWeights: Sendable {
   let words: FloatBuffer
   /// (positions, hidden)
   let positions: FloatBuffer
-  /// (segments, hidden); only the first row is used: an input is one segment.
+  /// (segments, hidden); one row of zeros for an architecture without segments.
   let segments: FloatBuffer
   let embeddingNorm: LayerNorm
+  /// (heads, 2·maximumTokens − 1), where the architecture has it.
+  let distanceBias: FloatBuffer?
   let layers: [Layer]
-  /// Types that these weights have in their file, sorted.
+  /// What follows pooling.
+  let projections: [Projection]
+  /// Types that these weights have in their files, sorted.
   let elementTypes: [String]
 
-  /// Throws `ModelError` naming the tensor that is missing, of another shape or type, or not known to BERT.
-  init(_ file: WeightsFile, config: ModelConfig, precision: Precision) throws(ModelError) {
-    let reader = try TensorReader(file, config: config, precision: precision)
-    let hidden = config.hiddenSize
-    words = try reader.floats("embeddings.word_embeddings.weight", [config.vocabularySize, hidden])
-    positions = try reader.floats("embeddings.position_embeddings.weight", [config.positions, hidden])
-    segments = try reader.floats("embeddings.token_type_embeddings.weight", [config.segments, hidden])
-    embeddingNorm = try reader.norm("embeddings.LayerNorm")
+  /// Throws `ModelError` naming the tensor that is missing, of another shape or type, or not known to the architecture.
+  init(_ weights: ModelWeights, config: ModelConfig, precision: Precision) throws(ModelError) {
+    let reader = try TensorReader(weights.encoder, config: config, precision: precision)
+    let (names, hidden) = (reader.names, config.hiddenSize)
+    words = try reader.floats(names.words, [config.vocabularySize, hidden])
+    positions = try reader.floats(names.positions, [config.positions, hidden])
+    if let segments = names.segments {
+      self.segments = try reader.floats(segments, [config.segments, hidden])
+    } else {
+      segments = FloatBuffer(count: hidden)
+    }
+    embeddingNorm = try reader.norm(names.embeddingNorm)
+    if let bias = names.relativeBias {
+      distanceBias = RelativeBias.byDistance(
+        try reader.floats(bias, [RelativeBias.buckets, config.heads]), heads: config.heads, limit: config.maximumTokens)
+    } else {
+      distanceBias = nil
+    }
     var layers: [Layer] = []
-    for index in 0..<config.layers {
-      let layer = "encoder.layer.\(index)."
+    for layer in 0..<config.layers {
       layers.append(
         Layer(
           queryKeyValue: try reader.linear(
-            ["query", "key", "value"].map { "\(layer)attention.self.\($0)" }, outputs: hidden, inputs: hidden),
-          attentionOutput: try reader.linear(["\(layer)attention.output.dense"], outputs: hidden, inputs: hidden),
-          attentionNorm: try reader.norm("\(layer)attention.output.LayerNorm"),
+            [\.query, \.key, \.value].map { names.part(layer, $0) }, outputs: hidden, inputs: hidden),
+          attentionOutput: try reader.linear([names.part(layer, \.attentionOutput)], outputs: hidden, inputs: hidden),
+          attentionNorm: try reader.norm(names.part(layer, \.attentionNorm)),
           intermediate: try reader.linear(
-            ["\(layer)intermediate.dense"], outputs: config.intermediateSize, inputs: hidden),
-          output: try reader.linear(["\(layer)output.dense"], outputs: hidden, inputs: config.intermediateSize),
-          outputNorm: try reader.norm("\(layer)output.LayerNorm")))
+            [names.part(layer, \.intermediate)], outputs: config.intermediateSize, inputs: hidden),
+          output: try reader.linear([names.part(layer, \.output)], outputs: hidden, inputs: config.intermediateSize),
+          outputNorm: try reader.norm(names.part(layer, \.outputNorm))))
     }
     self.layers = layers
-    elementTypes = reader.elementTypes
+    var types = Set(names.types(weights.encoder.tensors))
+    if let dense = weights.dense { types.formUnion(dense.tensors.headers[0].tensors.map(\.type.rawValue)) }
+    elementTypes = types.sorted()
+    projections = try Self.projections(weights, names, config)
+  }
+
+  private static func projections(
+    _ weights: ModelWeights, _ names: EncoderTensors, _ config: ModelConfig
+  ) throws(ModelError) -> [Projection] {
+    let hidden = config.hiddenSize
+    switch config.output {
+    case .classification(let head):
+      return [
+        try Projection(
+          weights.encoder, weight: "\(names.headInner).weight", bias: "\(names.headInner).bias", outputs: hidden,
+          inputs: hidden, activation: config.architecture.head.activation),
+        try Projection(
+          weights.encoder, weight: "\(names.headOutput).weight", bias: "\(names.headOutput).bias",
+          outputs: head.labels.count, inputs: hidden, activation: nil),
+      ]
+    case .embedding(let embedding):
+      guard let dense = embedding.dense, let file = weights.dense else { return [] }
+      return [
+        try Projection(
+          file, weight: "linear.weight", bias: dense.hasBias ? "linear.bias" : nil, outputs: dense.outputs,
+          inputs: hidden, activation: dense.activation)
+      ]
+    }
   }
 }
 
-/// Finds BERT's tensors under the prefix that the file uses.
+/// Reads tensors for the kernels.
 private struct TensorReader {
-  private let file: WeightsFile
+  let names: EncoderTensors
+  private let weights: Weights
   private let config: ModelConfig
   private let precision: Precision
-  private let prefix: String
 
-  init(_ file: WeightsFile, config: ModelConfig, precision: Precision) throws(ModelError) {
-    self.file = file
+  init(_ weights: Weights, config: ModelConfig, precision: Precision) throws(ModelError) {
+    self.weights = weights
     self.config = config
     self.precision = precision
-    prefix = try EncoderTensors.check(file.header, config: config)
+    names = try EncoderTensors(checking: weights.tensors, config: config)
   }
 
   func floats(_ name: String, _ shape: [Int]) throws(ModelError) -> FloatBuffer {
-    try file.floats(prefix + name, shape: shape)
+    try weights.floats(name, shape: shape)
   }
-
-  var elementTypes: [String] { EncoderTensors.types(file.header, prefix: prefix, config: config) }
 
   func norm(_ name: String) throws(ModelError) -> EncoderWeights.LayerNorm {
     .init(

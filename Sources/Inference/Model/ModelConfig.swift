@@ -1,12 +1,10 @@
-/// The shape of a BERT-style encoder and how its token vectors become one embedding, from a Hugging Face or
-/// sentence-transformers folder. Everything that would change the numbers and is not computed here is refused.
-package struct ModelConfig: Sendable, Equatable {
-  /// How token vectors become one.
-  package enum Pooling: String, Sendable {
-    case mean, cls
-  }
-
-  /// Width of a token's vector, and of the embedding.
+/// The shape of an encoder and what becomes of its token vectors, from a Hugging Face or sentence-transformers folder.
+/// Everything that would change the numbers and is not computed here is refused.
+package struct ModelConfig: Sendable {
+  /// The `model_type`, such as `bert`.
+  package var architectureName: String { architecture.name }
+  let architecture: EncoderArchitecture
+  /// Width of a token's vector.
   package let hiddenSize: Int
   package let layers: Int
   package let heads: Int
@@ -15,86 +13,110 @@ package struct ModelConfig: Sendable, Equatable {
   package let vocabularySize: Int
   /// Rows of the position table.
   package let positions: Int
+  /// Rows of the segment table; 0 for an architecture without one.
   package let segments: Int
+  /// Tokens of this id take no position of their own; nil where positions simply count from 0.
+  let paddingToken: Int?
+  let activation: Activation
   package let layerNormEpsilon: Float
-  package let pooling: Pooling
-  /// Whether the embedding is scaled to length one.
-  package let normalizes: Bool
+  /// How token vectors become a result.
+  package let output: ModelOutput
+  /// Texts that may be put before an input.
+  package let prompts: Prompts
   /// Tokens of one input, [CLS] and [SEP] included; the rest is cut off.
   package let maximumTokens: Int
 
   /// Width of one attention head.
   package var headWidth: Int { hiddenSize / heads }
+  /// Floats of a result: of an embedding, or one for each label.
+  package var dimensions: Int {
+    switch output {
+    case .embedding(let embedding): embedding.dense?.outputs ?? hiddenSize
+    case .classification(let head): head.labels.count
+    }
+  }
+  /// Row of the position table that a sequence's first token gets.
+  package var firstPosition: Int { paddingToken.map { $0 + 1 } ?? 0 }
+  /// The dense module after pooling, if any.
+  var dense: DenseModule? {
+    if case .embedding(let embedding) = output { embedding.dense } else { nil }
+  }
+  var pooling: ModelOutput.Pooling {
+    if case .embedding(let embedding) = output { embedding.pooling } else { .cls }
+  }
 
   /// The files that say all this, in clear.
   static let file = "config.json"
-  /// The `model_type` that is computed.
-  static let architecture = "bert"
   static let sentenceFile = "sentence_bert_config.json"
-  static let modulesFile = "modules.json"
   static let tokenizerSettingsFile = "tokenizer_config.json"
 
   /// Throws `ModelError` with the file and the member that are missing, out of bounds or not supported.
   package init(files: ModelFiles) throws(ModelError) {
     guard let config = try files.settings(Self.file) else { throw ModelError(Self.file, "is missing") }
-    try config.require("model_type", Self.architecture)
-    try config.require("hidden_act", "gelu", default: "gelu")
+    architecture = try Self.architecture(config)
     try config.require("position_embedding_type", "absolute", default: "absolute")
     for name in ["is_decoder", "add_cross_attention"] where try config.bool(name, default: false) {
       throw config.failure(name, "is true; only encoders are supported")
     }
     if config.has("quantization_config") { throw config.failure("quantization_config", "is not supported") }
 
-    hiddenSize = try config.integer("hidden_size", in: 16...8192)
-    layers = try config.integer("num_hidden_layers", in: 1...64)
-    heads = try config.integer("num_attention_heads", in: 1...128)
-    intermediateSize = try config.integer("intermediate_size", in: 16...32768)
+    let keys = architecture.keys
+    hiddenSize = try config.integer(keys.hiddenSize, in: 16...8192)
+    layers = try config.integer(keys.layers, in: 1...64)
+    heads = try config.integer(keys.heads, in: 1...128)
+    intermediateSize = try config.integer(keys.intermediateSize, in: 16...32768)
+    guard hiddenSize % heads == 0, (hiddenSize / heads) % 16 == 0 else {
+      throw config.failure(keys.hiddenSize, "divided by `\(keys.heads)` must be a multiple of 16")
+    }
+    guard intermediateSize % 16 == 0 else { throw config.failure(keys.intermediateSize, "must be a multiple of 16") }
+    let activationName = try config.string(keys.activation, default: "gelu")
+    guard let activation = Activation(transformers: activationName) else {
+      throw config.failure(keys.activation, "is `\(activationName.prefix(40))`, which is not computed here")
+    }
+    self.activation = activation
     vocabularySize = try config.integer("vocab_size", in: 8...1_000_000)
     positions = try config.integer("max_position_embeddings", in: 8...4096)
-    segments = try config.integer("type_vocab_size", in: 1...16, default: 2)
-    layerNormEpsilon = Float(try config.number("layer_norm_eps", in: 1e-14...1e-2, default: 1e-12))
-    guard hiddenSize % heads == 0, (hiddenSize / heads) % 16 == 0 else {
-      throw config.failure("hidden_size", "divided by `num_attention_heads` must be a multiple of 16")
-    }
-    guard intermediateSize % 16 == 0 else { throw config.failure("intermediate_size", "must be a multiple of 16") }
-
-    (pooling, normalizes) = try Self.modules(files, width: hiddenSize)
-    maximumTokens = try Self.maximumTokens(files, positions: positions)
-  }
-
-  /// sentence-transformers' rule: modules.json lists the steps; without it, the mean of the tokens.
-  private static func modules(_ files: ModelFiles, width: Int) throws(ModelError) -> (Pooling, normalizes: Bool) {
-    guard let modules = try files.json(modulesFile) else { return (.mean, false) }
-    var types: [String] = []
-    var poolingFile = "1_Pooling/config.json"
-    for module in modules.array ?? [] {
-      guard let object = module.object else { throw ModelError(modulesFile, "must be an array of objects") }
-      let reader = SettingsReader(file: modulesFile, object: object)
-      guard let type = try reader.string("type").split(separator: ".").last else {
-        throw reader.failure("type", "is empty")
+    segments =
+      try architecture.segments.map { (count) throws(ModelError) in
+        try config.integer("type_vocab_size", in: 1...16, default: count)
+      } ?? 0
+    paddingToken = try Self.paddingToken(config, architecture, below: min(vocabularySize, positions - 4))
+    let epsilon = try config.number("layer_norm_eps", in: 1e-14...1e-2, default: architecture.epsilon)
+    layerNormEpsilon = Float(architecture.epsilonIsFixed ? architecture.epsilon : epsilon)
+    if architecture.relativeBias != nil {
+      let buckets = try config.integer("relative_attention_num_buckets", in: 1...4096, default: RelativeBias.buckets)
+      guard buckets == RelativeBias.buckets else {
+        throw config.failure("relative_attention_num_buckets", "must be \(RelativeBias.buckets)")
       }
-      types.append(String(type))
-      if type == "Pooling" { poolingFile = try reader.string("path") + "/config.json" }
     }
-    guard types.starts(with: ["Transformer", "Pooling"]), types.count <= 3,
-      types.dropFirst(2).allSatisfy({ $0 == "Normalize" })
-    else { throw ModelError(modulesFile, "must list Transformer, Pooling and perhaps Normalize, and nothing else") }
-    return (try poolingMode(files, file: poolingFile, width: width), types.count == 3)
+
+    output = try ModelOutput(files: files, config: config, width: hiddenSize)
+    prompts = try Prompts(files: files)
+    if case .embedding(let embedding) = output, !embedding.poolsPrompt,
+      prompts.texts.values.contains(where: { !$0.isEmpty })
+    {
+      throw ModelError(
+        Prompts.file, "has prompts, and pooling leaves them out (`include_prompt`), which is not supported")
+    }
+    maximumTokens = try Self.maximumTokens(files, positions: positions - (paddingToken.map { $0 + 1 } ?? 0))
   }
 
-  private static func poolingMode(_ files: ModelFiles, file: String, width: Int) throws(ModelError) -> Pooling {
-    guard let settings = try files.settings(file) else { throw ModelError(file, "is missing") }
-    guard try settings.integer("word_embedding_dimension", in: 1...8192, default: width) == width else {
-      throw settings.failure("word_embedding_dimension", "differs from config.json's `hidden_size`")
+  private static func architecture(_ config: SettingsReader) throws(ModelError) -> EncoderArchitecture {
+    let name = try config.string("model_type")
+    guard let architecture = EncoderArchitecture.named(name) else {
+      let known = EncoderArchitecture.all.map { "`\($0.name)`" }.joined(separator: ", ")
+      throw config.failure("model_type", "is `\(name.prefix(40))`; supported are \(known)")
     }
-    var modes: [String] = []
-    for member in settings.object.members where member.name.hasPrefix("pooling_mode_") && member.value == .bool(true) {
-      modes.append(member.name)
-    }
-    switch modes {
-    case ["pooling_mode_mean_tokens"]: return .mean
-    case ["pooling_mode_cls_token"]: return .cls
-    default: throw ModelError(file, "exactly one of mean and CLS pooling is supported")
+    return architecture
+  }
+
+  private static func paddingToken(
+    _ config: SettingsReader, _ architecture: EncoderArchitecture, below limit: Int
+  ) throws(ModelError) -> Int? {
+    switch architecture.positions {
+    case .fromZero: nil
+    case .afterPadding(let fixed?): fixed
+    case .afterPadding(nil): try config.integer("pad_token_id", in: 0...limit - 1, default: 1)
     }
   }
 

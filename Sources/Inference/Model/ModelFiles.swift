@@ -93,6 +93,15 @@ struct SettingsReader {
     return array
   }
 
+  /// An array of strings, such as the names of `architectures`.
+  func strings(_ name: String, default fallback: [String]) throws(ModelError) -> [String] {
+    guard has(name) else { return fallback }
+    let array = try array(name)
+    let strings = array.compactMap(\.string)
+    guard strings.count == array.count else { throw failure(name, "must hold strings") }
+    return strings
+  }
+
   func settings(_ name: String) throws(ModelError) -> SettingsReader {
     guard let object = member(name)?.object else { throw failure(name, "must be an object") }
     return SettingsReader(file: file, object: object, path: "\(path)\(name).")

@@ -39,9 +39,9 @@ package struct ModelDescription: Sendable, Equatable {
 package struct ModelFolder: Sendable {
   private let path: String
 
-  /// The clear files that are taken when they are there; pooling settings come on top.
+  /// The clear files that are taken when they are there; those of the modules come on top.
   private static let optional = [
-    ModelConfig.tokenizerSettingsFile, ModelConfig.sentenceFile, ModelConfig.modulesFile, "1_Pooling/config.json",
+    ModelConfig.tokenizerSettingsFile, ModelConfig.sentenceFile, ModelOutput.modulesFile, Prompts.file,
   ]
 
   package init(path: String) { self.path = path }
@@ -56,17 +56,27 @@ package struct ModelFolder: Sendable {
     let files = try clearFiles()
     let config = try ModelConfig(files: files)
     _ = try WordPieceTokenizer(files: files, config: config)
-    let (header, size) = try weightsHeader()
-    let prefix = try EncoderTensors.check(header, config: config)
-    // What is computed with; integer buffers such as position_ids are not weights.
-    let used = EncoderTensors.shapes(config).compactMap { header[prefix + $0.name] }
+    let index = try ShardIndex(
+      files: files, unless: try ReadOnlyFile(path(of: WeightsFile.name), name: WeightsFile.name) != nil)
+    let encoder = try weights(index?.shards ?? [WeightsFile.name])
+    let directory = try TensorDirectory(encoder.map(\.header), index: index)
+    let tensors = try EncoderTensors(checking: directory, config: config)
+    var types = Set(tensors.types(directory))
+    var (sealed, parameters) = (encoder, tensors.parameters)
+    if let module = config.dense {
+      let file = try weights([module.weightsFile])
+      let directory = try TensorDirectory(file.map(\.header))
+      try module.check(directory, inputs: config.hiddenSize)
+      types.formUnion(directory.headers.flatMap(\.tensors).map(\.type.rawValue))
+      parameters += module.shapes(inputs: config.hiddenSize).reduce(0) { $0 + $1.shape.reduce(1, *) }
+      sealed += file
+    }
     var parts = files.names.map { ModelDescription.Part(name: $0, role: .clear, size: files[$0]?.count ?? 0) }
-    parts.append(.init(name: WeightsFile.name, role: .weights, size: size))
+    parts += sealed.map { .init(name: $0.header.file, role: .weights, size: $0.size) }
     return ModelDescription(
-      architecture: ModelConfig.architecture, format: "safetensors",
-      elementTypes: EncoderTensors.types(header, prefix: prefix, config: config), operations: ["embed"],
-      dimensions: config.hiddenSize, maximumTokens: config.maximumTokens, layers: config.layers,
-      parameters: used.reduce(0) { $0 + $1.byteCount / $1.type.size },
+      architecture: config.architectureName, format: "safetensors", elementTypes: types.sorted(),
+      operations: [config.output.operation.rawValue], dimensions: config.dimensions,
+      maximumTokens: config.maximumTokens, layers: config.layers, parameters: parameters,
       parts: parts.sorted { $0.name < $1.name })
   }
 
@@ -83,20 +93,30 @@ package struct ModelFolder: Sendable {
     for name in Self.optional {
       if let bytes = try read(name) { contents[name] = bytes }
     }
+    if try ReadOnlyFile(path(of: WeightsFile.name), name: WeightsFile.name) == nil,
+      let index = try read(ShardIndex.file)
+    {
+      contents[ShardIndex.file] = index
+    }
+    for name in try ModelOutput.moduleFiles(ModelFiles(contents)) {
+      if let bytes = try read(name) { contents[name] = bytes }
+    }
     return ModelFiles(contents)
   }
 
-  private func weightsHeader() throws(ModelError) -> (SafetensorsHeader, size: Int) {
-    guard let file = try ReadOnlyFile(path(of: WeightsFile.name), name: WeightsFile.name) else {
-      if try ReadOnlyFile(path(of: "model.safetensors.index.json"), name: WeightsFile.name) != nil {
-        throw ModelError(WeightsFile.name, "is missing; weights in several files are not supported")
+  /// The checked headers of these weight files, and the files' sizes.
+  private func weights(_ names: [String]) throws(ModelError) -> [(header: SafetensorsHeader, size: Int)] {
+    var weights: [(header: SafetensorsHeader, size: Int)] = []
+    for name in names {
+      guard let file = try ReadOnlyFile(path(of: name), name: name) else {
+        throw ModelError(name, "is missing; pickled weights (.bin) are never opened: convert them")
       }
-      throw ModelError(WeightsFile.name, "is missing; pickled weights (.bin) are never opened: convert them")
+      let prefix = try file.read(SafetensorsHeader.prefixLength)
+      let total = try SafetensorsHeader.totalLength(prefix: prefix, file: name)
+      let header = prefix + (try file.read(total - prefix.count))
+      weights.append((try SafetensorsHeader(parsing: header, fileSize: file.size, file: name), file.size))
     }
-    let prefix = try file.read(SafetensorsHeader.prefixLength)
-    let total = try SafetensorsHeader.totalLength(prefix: prefix)
-    let header = prefix + (try file.read(total - prefix.count))
-    return (try SafetensorsHeader(parsing: header, fileSize: file.size), file.size)
+    return weights
   }
 
   private func read(_ name: String) throws(ModelError) -> [UInt8]? {

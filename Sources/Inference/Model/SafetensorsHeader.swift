@@ -40,6 +40,8 @@ package struct SafetensorsHeader: Sendable {
   package let tensors: [TensorInfo]
   /// Bytes before the first tensor.
   package let dataStart: Int
+  /// The file's name in its model folder.
+  package let file: String
 
   private let index: [[UInt8]: Int]
 
@@ -47,42 +49,47 @@ package struct SafetensorsHeader: Sendable {
   package static let prefixLength = 8
 
   /// The bytes of length and header together, from the file's first 8 bytes. Throws when out of bounds.
-  package static func totalLength(prefix: some Collection<UInt8>) throws(ModelError) -> Int {
-    guard prefix.count == prefixLength else { throw ModelError(WeightsFile.name, "ends before its header") }
+  package static func totalLength(
+    prefix: some Collection<UInt8>, file: String = WeightsFile.name
+  ) throws(ModelError) -> Int {
+    guard prefix.count == prefixLength else { throw ModelError(file, "ends before its header") }
     let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length >= 2, length <= UInt64(lengthLimit) else {
-      throw ModelError(WeightsFile.name, "the header's length must be from 2 to \(lengthLimit) bytes")
+      throw ModelError(file, "the header's length must be from 2 to \(lengthLimit) bytes")
     }
     return prefixLength + Int(length)
   }
 
   /// Reads the header (length included) of a file of `fileSize` bytes.
-  package init(parsing bytes: some RandomAccessCollection<UInt8>, fileSize: Int) throws(ModelError) {
-    let total = try Self.totalLength(prefix: Array(bytes.prefix(Self.prefixLength)))
-    guard bytes.count >= total, fileSize >= total else { throw ModelError(WeightsFile.name, "ends inside its header") }
+  package init(
+    parsing bytes: some RandomAccessCollection<UInt8>, fileSize: Int, file: String = WeightsFile.name
+  ) throws(ModelError) {
+    self.file = file
+    let total = try Self.totalLength(prefix: Array(bytes.prefix(Self.prefixLength)), file: file)
+    guard bytes.count >= total, fileSize >= total else { throw ModelError(file, "ends inside its header") }
     let json: JSONValue
     do {
       let text = Array(bytes.dropFirst(Self.prefixLength).prefix(total - Self.prefixLength))
       json = try JSONValue(parsing: text, limits: JSONLimits(bytes: Self.lengthLimit, depth: 4, values: 200_000))
     } catch {
-      throw ModelError(WeightsFile.name, "the header: \(error.description)")
+      throw ModelError(file, "the header: \(error.description)")
     }
-    guard let object = json.object else { throw ModelError(WeightsFile.name, "the header is not a JSON object") }
+    guard let object = json.object else { throw ModelError(file, "the header is not a JSON object") }
 
     var tensors: [TensorInfo] = []
     for member in object.members where member.name != "__metadata__" {
-      tensors.append(try Self.tensor(member, dataSize: fileSize - total))
+      tensors.append(try Self.tensor(member, dataSize: fileSize - total, file))
     }
     tensors.sort { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
     var end = 0
     for tensor in tensors {
       guard tensor.offset == end else {
-        throw Self.failure(tensor.name, "begins at \(tensor.offset), where \(end) was due (overlap or gap)")
+        throw Self.failure(file, tensor.name, "begins at \(tensor.offset), where \(end) was due (overlap or gap)")
       }
       end += tensor.byteCount
     }
     guard end == fileSize - total else {
-      throw ModelError(WeightsFile.name, "the tensors end at \(end), the file at \(fileSize - total)")
+      throw ModelError(file, "the tensors end at \(end), the file at \(fileSize - total)")
     }
     self.tensors = tensors
     dataStart = total
@@ -92,31 +99,34 @@ package struct SafetensorsHeader: Sendable {
   /// The tensor of exactly this name.
   package subscript(name: String) -> TensorInfo? { index[Array(name.utf8)].map { tensors[$0] } }
 
-  static func failure(_ tensor: String, _ reason: String) -> ModelError {
-    ModelError(WeightsFile.name, "tensor `\(tensor.prefix(120))` \(reason)")
+  static func failure(_ file: String, _ tensor: String, _ reason: String) -> ModelError {
+    ModelError(file, "tensor `\(tensor.prefix(120))` \(reason)")
   }
 
-  private static func tensor(_ member: JSONObject.Member, dataSize: Int) throws(ModelError) -> TensorInfo {
+  private static func tensor(
+    _ member: JSONObject.Member, dataSize: Int, _ file: String
+  ) throws(ModelError) -> TensorInfo {
     guard let object = member.value.object, object.members.count == 3 else {
-      throw failure(member.name, "must have exactly dtype, shape and data_offsets")
+      throw failure(file, member.name, "must have exactly dtype, shape and data_offsets")
     }
     guard let type = object["dtype"]?.string.flatMap(TensorType.init(rawValue:)) else {
-      throw failure(member.name, "has an unknown `dtype`")
+      throw failure(file, member.name, "has an unknown `dtype`")
     }
     guard let shape = integers(object["shape"]), shape.count <= 8, shape.allSatisfy({ $0 >= 0 }) else {
-      throw failure(member.name, "has a `shape` that is not up to 8 sizes")
+      throw failure(file, member.name, "has a `shape` that is not up to 8 sizes")
     }
     guard let offsets = integers(object["data_offsets"]), offsets.count == 2, 0 <= offsets[0],
       offsets[0] <= offsets[1], offsets[1] <= dataSize
-    else { throw failure(member.name, "has `data_offsets` outside the file") }
+    else { throw failure(file, member.name, "has `data_offsets` outside the file") }
     var elements = 1
     for size in shape {
       let (product, overflow) = elements.multipliedReportingOverflow(by: size)
-      guard !overflow, product <= elementLimit else { throw failure(member.name, "is too large") }
+      guard !overflow, product <= elementLimit else { throw failure(file, member.name, "is too large") }
       elements = product
     }
     guard elements * type.size == offsets[1] - offsets[0] else {
-      throw failure(member.name, "of shape \(shape) and type \(type.rawValue) has \(offsets[1] - offsets[0]) bytes")
+      throw failure(
+        file, member.name, "of shape \(shape) and type \(type.rawValue) has \(offsets[1] - offsets[0]) bytes")
     }
     return TensorInfo(
       name: member.name, type: type, shape: shape, offset: offsets[0], byteCount: offsets[1] - offsets[0])

@@ -1,39 +1,51 @@
 import CBlas
 
-/// A safetensors file in memory: its checked header, and its tensors as 32-bit floats.
-struct WeightsFile {
-  /// The file's name in a model folder.
-  static let name = "model.safetensors"
+/// One weight file of a model, whole in memory. The bytes stay the caller's, and must outlive every use.
+package struct WeightsFile {
+  /// The usual name in a model folder.
+  package static let name = "model.safetensors"
 
-  let header: SafetensorsHeader
-  private let bytes: UnsafeRawBufferPointer
+  /// The name in its model folder.
+  package let name: String
+  package let bytes: UnsafeRawBufferPointer
 
-  /// The bytes stay the caller's and must outlive this value.
-  init(_ bytes: UnsafeRawBufferPointer) throws(ModelError) {
-    header = try SafetensorsHeader(parsing: bytes, fileSize: bytes.count)
+  package init(name: String = WeightsFile.name, bytes: UnsafeRawBufferPointer) {
+    self.name = name
     self.bytes = bytes
   }
+}
 
-  /// Copies a tensor of exactly this shape, as F32, F16 or BF16 has it, into floats. Refuses infinities and NaNs.
-  func floats(_ name: String, shape: [Int]) throws(ModelError) -> FloatBuffer {
-    guard let tensor = header[name] else { throw SafetensorsHeader.failure(name, "is missing") }
-    guard tensor.shape == shape else {
-      throw SafetensorsHeader.failure(name, "has shape \(tensor.shape), where \(shape) was due")
+/// The weight files of one part of a model (the encoder, or a dense module), their tensors as 32-bit floats.
+struct Weights {
+  let tensors: TensorDirectory
+  private let files: [WeightsFile]
+
+  init(_ files: [WeightsFile], index: ShardIndex? = nil) throws(ModelError) {
+    var headers: [SafetensorsHeader] = []
+    for file in files {
+      headers.append(try SafetensorsHeader(parsing: file.bytes, fileSize: file.bytes.count, file: file.name))
     }
-    let source = UnsafeRawBufferPointer(rebasing: bytes[(header.dataStart + tensor.offset)...].prefix(tensor.byteCount))
-    let floats = FloatBuffer(count: shape.reduce(1, *))
+    tensors = try TensorDirectory(headers, index: index)
+    self.files = files
+  }
+
+  /// Copies a tensor of exactly this shape, as F32, F16 or BF16 has it, into floats, with zeros up to `count` behind
+  /// it. Refuses infinities and NaNs.
+  func floats(_ name: String, shape: [Int], count: Int? = nil) throws(ModelError) -> FloatBuffer {
+    let place = try tensors.require(name, shape: shape)
+    let (tensor, header) = (place.tensor, tensors.headers[place.file])
+    let start = header.dataStart + tensor.offset
+    let source = UnsafeRawBufferPointer(rebasing: files[place.file].bytes[start...].prefix(tensor.byteCount))
+    let elements = shape.reduce(1, *)
+    let floats = FloatBuffer(count: max(elements, count ?? 0))
     switch tensor.type {
-    case .f32: UnsafeMutableRawPointer(floats.pointer).copyMemory(from: source)
     case .bf16:
-      for i in 0..<floats.count {
-        floats.pointer[i] = Float(bitPattern: UInt32(Self.sixteenBits(source, i)) << 16)
-      }
-    case .f16:
-      for i in 0..<floats.count { floats.pointer[i] = Self.float(half: Self.sixteenBits(source, i)) }
-    default: throw SafetensorsHeader.failure(name, "is \(tensor.type.rawValue); F32, F16 and BF16 are supported")
+      for i in 0..<elements { floats.pointer[i] = Float(bitPattern: UInt32(Self.sixteenBits(source, i)) << 16) }
+    case .f16: for i in 0..<elements { floats.pointer[i] = Self.float(half: Self.sixteenBits(source, i)) }
+    default: UnsafeMutableRawPointer(floats.pointer).copyMemory(from: source)
     }
-    guard cb_all_finite(floats.pointer, floats.count) else {
-      throw SafetensorsHeader.failure(name, "holds an infinity or a NaN")
+    guard cb_all_finite(floats.pointer, elements) else {
+      throw SafetensorsHeader.failure(header.file, name, "holds an infinity or a NaN")
     }
     return floats
   }

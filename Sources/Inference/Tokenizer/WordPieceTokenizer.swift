@@ -4,10 +4,13 @@ package struct TokenizedInput: Sendable, Equatable {
   package let ids: [Int32]
   /// True when the text was longer than the model reads, and its end was cut off.
   package let truncated: Bool
+  /// The segment (token type) of each token; empty when all are 0.
+  package let segments: [UInt8]
 
-  package init(ids: [Int32], truncated: Bool) {
+  package init(ids: [Int32], truncated: Bool, segments: [UInt8] = []) {
     self.ids = ids
     self.truncated = truncated
+    self.segments = segments
   }
 }
 

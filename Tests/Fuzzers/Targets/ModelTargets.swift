@@ -47,16 +47,34 @@ extension FuzzTarget {
     try tokenize(["tokenizer.json": TokenizerSeeds.plainJSON], text: bytes)
   }
 
-  /// The five settings of a model folder, each ended by an empty byte.
+  /// `model.safetensors.index.json`, an empty byte, and the only file that it may name, `a.safetensors`.
+  static let shardIndex = FuzzTarget("shard-index", longestBytes: 8192, seeds: { SafetensorsSeeds.sharded }) { bytes in
+    var input = Scissors(bytes)
+    let files = ModelFiles(["model.safetensors.index.json": input.part()])
+    guard let index = try ShardIndex(files: files, unless: false) else { throw Violation("an index that is not there") }
+    try hold((1...ShardIndex.shardLimit).contains(index.shards.count), "an index names few files")
+    try hold(index.shards.allSatisfy { !$0.contains("/") && !$0.hasPrefix(".") }, "files within the folder")
+    let rest = input.all()
+    let header = try SafetensorsHeader(parsing: rest, fileSize: rest.count, file: "a.safetensors")
+    let directory = try TensorDirectory([header], index: index)
+    try hold(header.tensors.allSatisfy { directory[$0.name]?.tensor == $0 }, "each tensor is found by its name")
+  }
+
+  /// The seven settings of a model folder, each ended by an empty byte.
   static let modelConfig = FuzzTarget("model-config", longestBytes: 8192, seeds: { ModelSeeds.configs }) { bytes in
     var input = Scissors(bytes)
     let names = [
       "config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "tokenizer_config.json",
+      "config_sentence_transformers.json", "2_Dense/config.json",
     ]
     let files = Dictionary(uniqueKeysWithValues: names.map { ($0, input.part()) }).filter { !$0.value.isEmpty }
     let config = try ModelConfig(files: ModelFiles(files))
     try hold(config.headWidth * config.heads == config.hiddenSize, "heads share the width evenly")
     try hold((3...config.positions).contains(config.maximumTokens), "an input has as many tokens as positions at most")
+    try hold(config.firstPosition + config.maximumTokens <= config.positions, "each token has a position")
+    try hold((1...8192).contains(config.dimensions), "a result has some floats, and not many")
+    try hold(config.prompts.text(nil) != nil, "the default prompt has a text")
+    if case .classification(let head) = config.output { try hold(head.labels.count < 1001, "labels are few") }
   }
 
   private static func tokenize(_ files: [String: [UInt8]], text: [UInt8]) throws {
@@ -83,6 +101,12 @@ private enum SafetensorsSeeds {
       #"{"b":{"dtype":"F16","shape":[2,1],"data_offsets":[4,8]},"a":{"dtype":"BF16","shape":[1,2],"data_offsets":[0,4]}}"#,
       8
     ), file("{}", 0),
+  ]
+
+  static let sharded = [
+    Array(#"{"metadata":{"total_size":8},"weight_map":{"t":"a.safetensors"}}"#.utf8) + [0] + all[0],
+    Array(#"{"weight_map":{"b":"a.safetensors","a":"a.safetensors"}}"#.utf8) + [0] + all[2],
+    Array(#"{"weight_map":{"b":"../a.safetensors","a":"b.safetensors"}}"#.utf8) + [0] + all[2],
   ]
 
   private static func file(_ header: String, _ count: Int) -> [UInt8] {
@@ -127,14 +151,44 @@ enum TokenizerSeeds {
 }
 
 private enum ModelSeeds {
-  static let configs: [[UInt8]] = [
-    TokenizerSeeds.config,
-    [
-      TokenizerSeeds.config,
-      Array(
-        #"[{"type":"a.Transformer","path":""},{"type":"a.Pooling","path":"1_Pooling"},{"type":"a.Normalize"}]"#.utf8),
-      Array(#"{"word_embedding_dimension":32,"pooling_mode_mean_tokens":true}"#.utf8),
-      Array(#"{"max_seq_length":20,"do_lower_case":false}"#.utf8), Array(#"{"model_max_length":512}"#.utf8),
-    ].flatMap { $0 + [0] },
+  static let configs = [[text(bert)], sentence, crossEncoder, dense, [text(mpnet)]].map { parts in
+    Array(parts.map { $0 + [0] }.joined())
+  }
+
+  private static func text(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+  private static let bert = String(decoding: TokenizerSeeds.config, as: UTF8.self)
+  private static let shape =
+    #""hidden_size":32,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":64,"vocab_size":1000,"#
+    + #""max_position_embeddings":24"#
+  private static let mpnet = #"{"model_type":"mpnet","relative_attention_num_buckets":32,\#(shape)}"#
+
+  private static let sentence: [[UInt8]] = [
+    text(bert),
+    text(
+      #"[{"type":"a.Transformer","path":""},{"type":"a.Pooling","path":"1_Pooling"},{"type":"a.Normalize","path":"2"}]"#
+    ),
+    text(#"{"word_embedding_dimension":32,"pooling_mode_mean_tokens":true}"#),
+    text(#"{"max_seq_length":20,"do_lower_case":false}"#), text(#"{"model_max_length":512}"#),
+  ]
+
+  private static let crossEncoder: [[UInt8]] = [
+    text(
+      #"{"model_type":"xlm-roberta","architectures":["XLMRobertaForSequenceClassification"],"pad_token_id":1,\#(shape),"#
+        + #""id2label":{"0":"a","1":"b"},"problem_type":"multi_label_classification"}"#), [], [], [], [],
+    text(#"{"activation_fn":"torch.nn.modules.linear.Identity"}"#),
+  ]
+
+  private static let dense: [[UInt8]] = [
+    text(
+      #"{"model_type":"distilbert","dim":32,"n_layers":1,"n_heads":2,"hidden_dim":64,"activation":"relu","#
+        + #""vocab_size":1000,"max_position_embeddings":24}"#),
+    text(
+      #"[{"type":"a.Transformer","path":""},{"type":"a.Pooling","path":"1_Pooling"},{"type":"a.Dense","path":"2_Dense"}]"#
+    ),
+    text(#"{"pooling_mode":"max"}"#), [], [],
+    text(#"{"prompts":{"query":"query: "},"default_prompt_name":"query"}"#),
+    text(
+      #"{"in_features":32,"out_features":64,"bias":true,"activation_function":"torch.nn.modules.activation.Tanh"}"#),
   ]
 }

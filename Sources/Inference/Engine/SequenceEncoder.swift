@@ -1,0 +1,105 @@
+import CBlas
+import Synchronization
+
+/// An encoder in memory: sequences of token ids in, a row of floats out for each. Synchronous; one call runs at a time,
+/// on several threads of its own. Holds the weights until it is freed, and wipes them then.
+final class SequenceEncoder: Sendable {
+  let config: ModelConfig
+  /// Types of the weights in their files, sorted: `F32`, say.
+  let elementTypes: [String]
+  private let precision: Precision
+  private let encoder: EncoderModel
+  private let threads: Int
+  private let state: Mutex<[EncoderModel.Activations]>
+
+  /// Tokens that one thread takes at once, so that activations stay in its cache.
+  private static let tokensPerStep = 512
+
+  /// `threads`: at most so many; 0 takes the processors that there are.
+  init(_ weights: ModelWeights, config: ModelConfig, precision: Precision, threads: Int) throws(ModelError) {
+    let loaded = try EncoderWeights(weights, config: config, precision: precision)
+    (self.config, self.precision, elementTypes) = (config, precision, loaded.elementTypes)
+    encoder = EncoderModel(config: config, weights: loaded)
+    self.threads = threads > 0 ? threads : Threads.processors
+    state = Mutex([])
+  }
+
+  /// A row of `dimensions` floats for each sequence, in their order. Each depends on its own sequence alone, bit for bit.
+  func compute(_ batch: [TokenizedInput]) throws(EmbeddingModel.Failure) -> [[Float]] {
+    for (index, input) in batch.enumerated() where !isReadable(input) { throw .badInput(index: index) }
+    guard !batch.isEmpty else { return [] }
+    let dimensions = config.dimensions
+    let out = FloatBuffer(count: batch.count * dimensions)
+    compute(batch, into: out)
+    for index in batch.indices where !cb_all_finite(out.pointer + index * dimensions, dimensions) {
+      throw .notFinite(index: index)
+    }
+    return batch.indices.map {
+      Array(UnsafeBufferPointer(start: out.pointer + $0 * dimensions, count: dimensions))
+    }
+  }
+
+  /// Whether every table has a row for each of its tokens.
+  private func isReadable(_ input: TokenizedInput) -> Bool {
+    (1...config.maximumTokens).contains(input.ids.count)
+      && input.ids.allSatisfy { (0..<config.vocabularySize).contains(Int($0)) }
+      && (input.segments.isEmpty || input.segments.count == input.ids.count)
+      && (config.segments == 0 || input.segments.allSatisfy { Int($0) < config.segments })
+  }
+
+  /// Wipes the activations: call it between jobs.
+  func wipe() {
+    state.withLock { activations in
+      for activation in activations { activation.wipe() }
+      activations = []
+    }
+  }
+
+  /// Threads take steps from one list until it is empty.
+  private func compute(_ batch: [TokenizedInput], into out: FloatBuffer) {
+    let steps = steps(batch)
+    let width = min(threads, steps.count)
+    state.withLock { activations in
+      while activations.count < width {
+        activations.append(
+          .init(
+            config: config, tokens: max(Self.tokensPerStep, config.maximumTokens), precision: precision,
+            projectionWidth: encoder.weights.projections.map(\.width).max() ?? 0))
+      }
+      let (encoder, memory, dimensions) = (encoder, activations, config.dimensions)
+      let next = NextStep()
+      Threads.run(width) { thread in
+        while let step = next.take(below: steps.count) {
+          let range = steps[step]
+          encoder.compute(batch[range], using: memory[thread], into: out.pointer + range.lowerBound * dimensions)
+        }
+      }
+    }
+  }
+
+  /// Consecutive inputs whose tokens fit one step; smaller steps when there is not work enough for every thread.
+  private func steps(_ batch: [TokenizedInput]) -> [Range<Int>] {
+    let total = batch.reduce(0) { $0 + $1.ids.count }
+    let target = max(96, min(Self.tokensPerStep, total / (2 * threads)))
+    var steps: [Range<Int>] = []
+    var (start, tokens) = (0, 0)
+    for (index, input) in batch.enumerated() {
+      if index > start, tokens + input.ids.count > target {
+        steps.append(start..<index)
+        (start, tokens) = (index, 0)
+      }
+      tokens += input.ids.count
+    }
+    return steps + [start..<batch.count]
+  }
+}
+
+/// Deals out the numbers from 0, each once.
+private final class NextStep: Sendable {
+  private let next = Atomic<Int>(0)
+
+  func take(below count: Int) -> Int? {
+    let step = next.add(1, ordering: .relaxed).oldValue
+    return step < count ? step : nil
+  }
+}
