@@ -34,7 +34,7 @@ private final class ScriptedEvents: EventSource {
   static let fault = ObjectStoreError(.notFound, "ReceiveMessage", "there is no such queue", mend: "create it")
 }
 
-@Suite("event queue in the daemon") struct EventWatchTests {
+@Suite("event queue in the daemon", .timeLimit(.minutes(15))) struct EventWatchTests {
   /// Runs the watch until `isDone`; the hints that it gave.
   private func hints(
     _ events: ScriptedEvents, until isDone: @escaping (Int) -> Bool,
@@ -45,9 +45,7 @@ private final class ScriptedEvents: EventSource {
       answer(count.increment())
     }
     watch.start()
-    let limit = Date(timeIntervalSinceNow: 60)
-    while !isDone(count.value), Date() < limit { usleep(5000) }
-    #expect(isDone(count.value))
+    eventually { isDone(count.value) }
     watch.stop(within: 10)
     return count.value
   }
@@ -58,8 +56,10 @@ private final class ScriptedEvents: EventSource {
 
   @Test func aFloodIsFewHints() {
     let events = ScriptedEvents(Array(repeating: .success(10), count: 40))
+    let begin = ContinuousClock.now
     let count = hints(events, until: { _ in events.isExhausted })
-    #expect(count >= 1 && count <= 10, "\(count) hints for 400 messages")
+    let most = (ContinuousClock.now - begin).inSeconds / EventWatch.hintSeconds + 1
+    #expect(count >= 1 && Double(count) <= most, "\(count) hints for 400 messages")
   }
 
   @Test func aHintThatCameTooEarlyIsGivenAgain() {

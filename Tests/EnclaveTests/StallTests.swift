@@ -130,9 +130,10 @@ struct StallTests {
       listenOn: .unix(path), target: .local(.unix(kms.path)), log: log, stallMilliseconds: 100)
     relay.start()
     defer { relay.stop() }
-    let worker = try Channel.connect(to: .unix(path), stallMilliseconds: 20_000)
-    try worker.write([1, 2, 3])
-    #expect(try worker.read(upTo: 1).isEmpty, "the end, not the worker's own deadline")
+    let worker = try Channel.connect(to: .unix(path), stallMilliseconds: 60_000)
+    // The relay may have hung up before it took these: then the end is a reset.
+    try? worker.write([1, 2, 3])
+    do { #expect(try worker.read(upTo: 1).isEmpty) } catch WireError.connectionLost {}
   }
 
   @Test func whatTheWorkerIsToldOfTheRelayIsTheParentsAddress() throws {

@@ -226,7 +226,7 @@ extension EndToEnd {
       #expect(try office.operate(["queue", "pause", "default"]).status == 0)
       let job = try office.submit([try office.documents(1, named: "cancelled")])
       #expect(try office.ephemeral(["cancel", job]).status == 0)
-      let limit = Date(timeIntervalSinceNow: 30)
+      let limit = Date(timeIntervalSinceNow: 120)
       var state = ""
       while Date() < limit, state != "cancelled" {
         let status = try json(try office.ephemeral(["status", job, "--json"]).output)

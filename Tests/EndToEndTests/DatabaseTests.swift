@@ -18,9 +18,19 @@ extension EndToEnd {
       return job
     }
 
+    /// Once the record in the store knows that no queue is paused any more: an earlier test's pause would come back with
+    /// it.
     private func stop() throws {
+      let limit = Date(timeIntervalSinceNow: 60)
+      while Date() < limit, try settingsOnRecord().contains("\"default\":") { usleep(100_000) }
       office.daemon.murder()
       #expect(try office.operate(["queue", "stats"]).status == 5)
+    }
+
+    private func settingsOnRecord() throws -> String {
+      try office.objects(under: "host/settings").map { name in
+        try String(contentsOfFile: "\(office.storeFolder)/host/settings/\(name)", encoding: .utf8)
+      }.joined()
     }
 
     private func removeDatabase() throws {

@@ -87,7 +87,8 @@ extension EndToEnd {
     @Test("Two workers hold one epoch: a second host opens what was sealed before it was there, and makes no key")
     func twoWorkers() throws {
       let epoch = try current()
-      try pause()
+      // No pause: that is on record in the store, and a new daemon takes it over.
+      #expect(try office.operate(["workers", "drain", "worker-1"]).status == 0)
       let job = try office.submit([try office.documents(3, named: "two-workers")])
       let worker = try office.theatre.startWorker(image: office.image, socket: "second-worker.sock")
       let daemon = try office.startSecondDaemon(worker: "second-worker.sock")
@@ -99,7 +100,7 @@ extension EndToEnd {
       #expect(watched.status == 0, "\(watched.errors)\n\(daemon.tail)")
       #expect(daemon.errors.contains("epoch loaded") && !daemon.errors.contains("epoch made"))
       #expect(try current() == epoch)
-      try resume()
+      #expect(try office.operate(["workers", "undrain", "worker-1"]).status == 0)
     }
 
     @Test("An image upgrade: what was sealed before it finishes after it, and then the old image is trusted no more")
@@ -178,6 +179,20 @@ extension EndToEnd {
       #expect(try policyVersion(of: next) == version + 1)
     }
 
+    /// A policy that ends in a few seconds, and its end. One that has ended already is not signed, and a busy machine may
+    /// take longer to come to it than the policy was to live.
+    private func signedForSeconds(version: Int, images: [(String, Theatre.Measurement)]) throws -> (String, Date) {
+      var seconds = 3.0
+      while true {
+        let end = Date(timeIntervalSinceNow: seconds)
+        let extra = "not_after: \(ISO8601DateFormatter().string(from: end))"
+        do { return (try office.sign(version: version, images: images, extra: extra), end) } catch {
+          seconds *= 3
+          guard seconds < 100 else { throw error }
+        }
+      }
+    }
+
     @Test("Every policy that must not take over is refused by daemon and client, each with its reason, and jobs go on")
     func refusedPolicies() throws {
       let version = try version()
@@ -189,15 +204,14 @@ extension EndToEnd {
       try pause()
       let job = try office.submit([try office.documents(1, named: "goes-on")])
 
-      let soon = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: 3))
-      let ended = try office.sign(version: version + 2, images: [image], extra: "not_after: \(soon)")
+      let (ended, end) = try signedForSeconds(version: version + 2, images: [image])
       try office.theatre.succeed(
         office.theatre.ephemeral, ["policy", "keygen", "--output", office.theatre.path("officer/stranger")])
       let stranger = try office.sign(version: version + 9, images: [image], key: "officer/stranger.key")
       let fork = try office.sign(version: version + 1, images: [image], extra: "valid_for_days: 31")
       let unsigned = office.theatre.path("officer/unsigned.cose")
       try Data("version: 99".utf8).write(to: URL(filePath: unsigned))
-      sleep(4)
+      while Date() < end + 1 { usleep(50_000) }
       let cases: [(file: String, daemon: String, client: String)] = [
         (older, "it was rolled back", "it was rolled back"),
         (fork, "another policy of the same version", "two policies of version \(version + 1)"),

@@ -27,6 +27,8 @@ extension EndToEnd {
       let run = try last(try office.operate(["schedule", "run-now", "archive", "--json"]))
       #expect(run["members"] as? Int == 1)
       #expect(try office.watch(job).status == 0)
+      // The commit, which the watch sees, comes before the queue's row.
+      #expect(try office.inspectOnceFinished(job).output.contains("finished"))
       return run
     }
 

@@ -95,7 +95,7 @@ final class Office: @unchecked Sendable {
 
   /// Waits until the daemon has handed policy and epochs to the worker, and an epoch is announced.
   private func waitForWorker() throws {
-    let limit = Date(timeIntervalSinceNow: 60)
+    let limit = Date(timeIntervalSinceNow: 150)
     while !daemon.errors.contains("worker is ready") {
       guard Date() < limit, daemon.isAlive else { throw TheatreError("the daemon is not ready\n\(daemon.tail)") }
       usleep(20_000)
@@ -178,7 +178,7 @@ final class Office: @unchecked Sendable {
   }
 
   /// Waits until the daemon has written a line with these words.
-  func waitForLog(_ words: String, of process: TheatreProcess? = nil, seconds: Double = 60) throws {
+  func waitForLog(_ words: String, of process: TheatreProcess? = nil, seconds: Double = 150) throws {
     let limit = Date(timeIntervalSinceNow: seconds)
     let process = process ?? daemon
     while !process.errors.contains(words) {
@@ -192,9 +192,9 @@ final class Office: @unchecked Sendable {
     try theatre.run(theatre.ephemeral, arguments + ["--socket", socket], environment: environment)
   }
 
-  /// What `queue inspect` says of a job, once it says finished or a minute is over.
+  /// What `queue inspect` says of a job, once it says finished or the time is over.
   func inspectOnceFinished(_ job: String) throws -> Theatre.Finished {
-    let limit = Date(timeIntervalSinceNow: 60)
+    let limit = Date(timeIntervalSinceNow: 150)
     var inspected = try operate(["queue", "inspect", job])
     while Date() < limit, !inspected.output.contains("finished") {
       usleep(100_000)

@@ -49,9 +49,13 @@ extension EndToEnd {
       return object?["workers"] as? [[String: Any]] ?? []
     }
 
+    private func isCommitted(_ job: String, _ office: Office) -> Bool {
+      FileManager.default.fileExists(atPath: "\(office.storeFolder)/jobs/\(job)/commit.json")
+    }
+
     /// Waits until the daemon says so of its workers.
     private func wait(_ office: Office, _ what: String, until isSo: ([[String: Any]]) -> Bool) throws {
-      let limit = Date(timeIntervalSinceNow: 90)
+      let limit = Date(timeIntervalSinceNow: 150)
       while true {
         let rows = (try? rows(office)) ?? []
         if isSo(rows) { return }
@@ -79,17 +83,24 @@ extension EndToEnd {
       #expect(client.output.contains("flag --profile") && client.output.contains("environment EPHEMERAL_STORE"))
       try wait(office, "both are ready") { rows in ["a", "b"].allSatisfy { state(rows, $0) == "ready" } }
       let input = try office.documents(2000, named: "two")
-      let jobs = try (0..<4).map { _ in try office.submit([input]) }
-      try wait(office, "b is busy") { state($0, "b") == "busy" }
+      // As many jobs as it takes until a look finds it at work: how long one takes is the machine's matter.
+      var jobs = try (0..<2).map { _ in try office.submit([input]) }
+      try wait(office, "b is busy") { rows in
+        if state(rows, "b") == "busy" { return true }
+        if jobs.count < 30, let job = try? office.submit([input]) { jobs.append(job) }
+        return false
+      }
       let pid = try #require(try rows(office).first { $0["worker"] as? String == "b" }?["pid"] as? Int)
       kill(Int32(pid), SIGKILL)
       for job in jobs {
         #expect(try office.watch(job).status == 0, "\(daemon.tail)")
         #expect(try office.ephemeral(["receipts", "verify", job]).status == 0)
       }
-      try wait(office, "b is back") { state($0, "b") == "ready" || state($0, "b") == "busy" }
-      let again = try #require(try rows(office).first { $0["worker"] as? String == "b" }?["pid"] as? Int)
-      #expect(again != pid)
+      var again = pid
+      try wait(office, "b is back") { rows in
+        again = rows.first { $0["worker"] as? String == "b" }?["pid"] as? Int ?? pid
+        return again != pid && ["ready", "busy"].contains(state(rows, "b"))
+      }
       #expect(office.objects(under: "epochs") == ["1/announcement.cose", "1/seed.age"], "one made it, both opened it")
       #expect(try office.operate(["daemon", "status"]).output.contains("2 of 2 workers take jobs"))
       #expect(try office.operate(["workers", "drain", "a"]).status == 0)
@@ -98,7 +109,7 @@ extension EndToEnd {
       #expect(try office.watch(alone).status == 0)
       #expect(try office.operate(["queue", "inspect", alone, "--json"]).output.contains(#""worker":"b""#))
       daemon.signal(SIGTERM)
-      #expect(try daemon.wait(seconds: 60) == 0)
+      #expect(try daemon.wait(seconds: 150) == 0)
       #expect(kill(Int32(again), 0) != 0, "its program ends with the daemon")
       for line in daemon.errors.split(separator: "\n") {
         let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
@@ -113,21 +124,24 @@ extension EndToEnd {
       try wait(office, "both are ready") { rows in ["a", "b"].allSatisfy { state(rows, $0) == "ready" } }
       let input = try office.documents(3000, named: "drained")
       let job = try office.submit([input])
-      try wait(office, "one is busy") { rows in ["a", "b"].contains { state(rows, $0) == "busy" } }
+      try wait(office, "one is busy, or was") { rows in
+        ["a", "b"].contains { state(rows, $0) == "busy" } || isCommitted(job, office)
+      }
       daemon.signal(SIGTERM)
-      #expect(try daemon.wait(seconds: 120) == 0)
-      #expect(
-        FileManager.default.fileExists(atPath: "\(office.storeFolder)/jobs/\(job)/commit.json"), "\(daemon.tail)")
+      #expect(try daemon.wait(seconds: 150) == 0)
+      #expect(isCommitted(job, office), "\(daemon.tail)")
 
       daemon = try self.daemon(office)
       try wait(office, "both are ready") { rows in ["a", "b"].allSatisfy { state(rows, $0) == "ready" } }
       let other = try office.submit([try office.documents(20_000, named: "given-back")])
-      try wait(office, "one is busy") { rows in ["a", "b"].contains { state(rows, $0) == "busy" } }
+      try wait(office, "one is busy, or was") { rows in
+        ["a", "b"].contains { state(rows, $0) == "busy" } || isCommitted(other, office)
+      }
       daemon.signal(SIGTERM)
       try office.waitForLog("daemon is draining", of: daemon)
       daemon.signal(SIGTERM)
-      #expect(try daemon.wait(seconds: 60) == 0)
-      if !FileManager.default.fileExists(atPath: "\(office.storeFolder)/jobs/\(other)/commit.json") {
+      #expect(try daemon.wait(seconds: 150) == 0)
+      if !isCommitted(other, office) {
         #expect(daemon.errors.contains("a second signal: stopping at once"))
         #expect(daemon.errors.contains("given back"), "\(daemon.tail)")
       }

@@ -8,7 +8,7 @@ import Wire
 @testable import JobRunner
 
 /// The daemon's two sockets: operators' and the relay to KMS. Each serves a bounded number at once, each by a thread.
-@Suite struct DaemonSocketTests {
+@Suite(.timeLimit(.minutes(15))) struct DaemonSocketTests {
   private static let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
   private func withSocket(_ body: (Endpoint) throws -> Void) throws {
@@ -20,7 +20,7 @@ import Wire
 
   /// The backlog may be full for a moment.
   private func connect(_ endpoint: Endpoint) throws -> Channel {
-    for _ in 0..<200 {
+    for _ in 0..<4_000 {
       if let channel = try? Channel.connect(to: endpoint, stallMilliseconds: 20_000) { return channel }
       usleep(5_000)
     }
@@ -31,7 +31,8 @@ import Wire
   func operators() throws {
     let served = Mutex((now: 0, most: 0))
     try withSocket { endpoint in
-      let server = try OperatorServer(listenOn: endpoint, log: Self.log) { _ in
+      // Ten thousand connections may take longer than a silent operator's time.
+      let server = try OperatorServer(listenOn: endpoint, log: Self.log, requestMilliseconds: .max) { _ in
         served.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
         defer { served.withLock { $0.now -= 1 } }
         return OperatorReply(message: "done")
@@ -48,7 +49,7 @@ import Wire
       }
       #expect(busy == 10_000)
       for channel in silent { channel.close() }
-      let answered = (0..<200).contains { _ in
+      let answered = (0..<2_000).contains { _ in
         usleep(20_000)
         guard let channel = try? connect(endpoint) else { return false }
         try? OperatorLine.send(OperatorRequest(verb: .ping), to: channel)
@@ -68,7 +69,8 @@ import Wire
         Thread.detachNewThread {
           while let channel = try? kms.accept() { reached.withLock { $0.append(channel) } }
         }
-        let relay = try KMSRelay(listenOn: inner, target: .local(outer), log: Self.log)
+        let relay = try KMSRelay(
+          listenOn: inner, target: .local(outer), log: Self.log, stallMilliseconds: .max, lifeMilliseconds: .max)
         relay.start()
         defer {
           relay.stop()
@@ -82,7 +84,7 @@ import Wire
         }
         #expect(reached.withLock { $0.count } <= KMSRelay.connections)
         for channel in held { channel.close() }
-        let relayed = (0..<200).contains { _ in
+        let relayed = (0..<2_000).contains { _ in
           usleep(20_000)
           guard let channel = try? connect(inner), (try? channel.write([7])) != nil else { return false }
           usleep(20_000)

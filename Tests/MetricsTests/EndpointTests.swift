@@ -8,6 +8,13 @@ import Wire
 /// What a stranger on the port gets. A limit that did not hold would run into the time limit.
 @Suite("The status endpoint", .timeLimit(.minutes(5)))
 struct EndpointTests {
+  /// The endpoint answers the next one who asks: at once, or when a machine that is busy comes to it.
+  private func expectAnswer(_ stage: StatusStage) throws {
+    var answer = ""
+    repeat { answer = try RawClient.get(stage.port, "/readyz") } while answer.isEmpty
+    #expect(answer.httpStatus == 200)
+  }
+
   @Test("Every path answers with its type, nothing is cached, framed or loaded, and no cookie is set")
   func paths() throws {
     let stage = try StatusStage()
@@ -76,7 +83,7 @@ struct EndpointTests {
     stage.show(.sample())
     let answer = try RawClient.ask(stage.port, text)
     #expect(answer.isEmpty || (400..<506).contains(answer.httpStatus), "\(answer.prefix(80))")
-    #expect(try RawClient.get(stage.port, "/readyz").httpStatus == 200)
+    try expectAnswer(stage)
   }
 
   @Test("Headers and targets over their limits are refused before they are held")
@@ -105,20 +112,20 @@ struct EndpointTests {
     let silent = try RawClient(port: stage.port)
     while dribbler.send("G") { usleep(20_000) }
     #expect(silent.receive().isEmpty)
-    #expect(try RawClient.get(stage.port, "/readyz").httpStatus == 200)
+    try expectAnswer(stage)
   }
 
   @Test("No more connections than there are places; the next come in when those are gone")
   func places() throws {
-    let stage = try StatusStage(connectionSeconds: 2)
+    let stage = try StatusStage(connectionSeconds: 3600)
     stage.show(.sample())
-    let held = try (0..<StatusLimits.connections).map { _ in try RawClient(port: stage.port) }
+    var held = try (0..<StatusLimits.connections).map { _ in try RawClient(port: stage.port) }
     for client in held { client.send("GET /readyz HTTP/1.1\r\n") }
     // The places fill as the endpoint's thread comes to it.
     var refused = 0
     while refused == 0 { if try RawClient.get(stage.port, "/readyz").isEmpty { refused += 1 } }
-    for client in held { _ = client.receive() }
-    #expect(try RawClient.get(stage.port, "/readyz").httpStatus == 200)
+    held = []
+    try expectAnswer(stage)
   }
 
   @Test("Two requests in one go have one answer, and the connection ends")

@@ -142,7 +142,7 @@ struct FaultTests {
   func stalls() throws {
     let bytes = Bytes.random(100_000)
     _ = try direct().put(key, bytes, .always)
-    let (store, _) = try faulty([.pass, .stall(after: 50_000)], stalledSeconds: 1)
+    let (store, _) = try faulty([.pass, .stall(after: 50_000)], stalledSeconds: 3)
     #expect(try store.read(key).readAll(limit: bytes.count, "test") == bytes)
   }
 

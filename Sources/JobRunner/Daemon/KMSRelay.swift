@@ -63,19 +63,21 @@ final class KMSRelay: Sendable {
   /// Longest wait for one of KMS's addresses, and for all of them: a worker waits eight seconds for the whole exchange.
   private static let connectMilliseconds: Int64 = 2_500
   private static let connectAllMilliseconds: Int64 = 6_000
-  /// Longest life of a connection, whatever it moves; a worker gives its exchange up long before.
-  private static let lifeMilliseconds: Int32 = 120_000
+  private let lifeMilliseconds: Int32
   private let events: any DaemonEvents
 
   /// Listens at once, so that the worker can be told the address.
   ///
-  /// - Parameter stallMilliseconds: a KMS exchange moves a few kilobytes, and whoever is silent for so long is gone.
+  /// - Parameters:
+  ///   - stallMilliseconds: a KMS exchange moves a few kilobytes, and whoever is silent for so long is gone.
+  ///   - lifeMilliseconds: the longest life of a connection, whatever it moves; a worker gives its exchange up long before.
   init(
     listenOn endpoint: Endpoint, target: RelayTarget, log: Logger, stallMilliseconds: Int32 = 30_000,
-    events: any DaemonEvents = NoDaemonEvents()
+    lifeMilliseconds: Int32 = 120_000, events: any DaemonEvents = NoDaemonEvents()
   ) throws {
     self.events = events
     self.stallMilliseconds = stallMilliseconds
+    self.lifeMilliseconds = lifeMilliseconds
     listener = try Listener(endpoint)
     configured = target
     self.log = log
@@ -139,8 +141,8 @@ final class KMSRelay: Sendable {
     do {
       let outer = try connect()
       events.relayConnection(.connected)
-      inner.limitLife(milliseconds: Self.lifeMilliseconds)
-      outer.limitLife(milliseconds: Self.lifeMilliseconds)
+      inner.limitLife(milliseconds: lifeMilliseconds)
+      outer.limitLife(milliseconds: lifeMilliseconds)
       Thread.detachNewThread {
         KMSRelay.pipe(outer, inner)
       }

@@ -11,11 +11,14 @@ final class OperatorServer: Sendable {
   /// Operators served at once, each by a thread.
   static let connections = 32
   /// An operator who asks has asked by then: whoever sends his line byte by byte keeps his place no longer.
-  private static let requestMilliseconds: Int32 = 10_000
+  private let requestMilliseconds: Int32
 
+  /// - Parameter requestMilliseconds: the longest that a request may take to come.
   init(
-    listenOn endpoint: Endpoint, log: Logger, answer: @escaping @Sendable (OperatorRequest) throws -> OperatorReply
+    listenOn endpoint: Endpoint, log: Logger, requestMilliseconds: Int32 = 10_000,
+    answer: @escaping @Sendable (OperatorRequest) throws -> OperatorReply
   ) throws {
+    self.requestMilliseconds = requestMilliseconds
     listener = try Listener(endpoint)
     self.log = log
     self.answer = answer
@@ -26,7 +29,7 @@ final class OperatorServer: Sendable {
     Thread.detachNewThread { [self] in
       while true {
         do {
-          guard let channel = try listener.accept(stallMilliseconds: Self.requestMilliseconds) else { return }
+          guard let channel = try listener.accept(stallMilliseconds: requestMilliseconds) else { return }
           guard places.take() else {
             // A few bytes into an empty socket: they do not keep this thread waiting.
             try? OperatorLine.send(OperatorReply.refused(Self.busy), to: channel)
@@ -52,7 +55,7 @@ final class OperatorServer: Sendable {
   private func serve(_ channel: Channel) {
     defer { channel.close() }
     do {
-      let received = try channel.within(milliseconds: Self.requestMilliseconds) {
+      let received = try channel.within(milliseconds: requestMilliseconds) {
         try OperatorLine.receive(OperatorRequest.self, from: channel, limit: OperatorLine.requestLimit)
       }
       guard let request = received else { return }

@@ -13,13 +13,17 @@ final class SharedBackOff: Sendable {
   }
 
   private let state = Mutex(State())
+  private let now: @Sendable () -> ContinuousClock.Instant
+
+  /// - Parameter now: the clock that pauses are measured by; a test moves its own.
+  init(now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) { self.now = now }
 
   /// Milliseconds that a request which is about to be sent must wait; with some jitter, so that they do not all go at
   /// the same instant.
   func pauseMilliseconds() -> Int {
     let left = state.withLock { state -> Int in
       guard let until = state.until else { return 0 }
-      let left = Self.milliseconds(ContinuousClock.now.duration(to: until))
+      let left = Self.milliseconds(now().duration(to: until))
       if left <= 0 { state.until = nil }
       return left
     }
@@ -31,7 +35,7 @@ final class SharedBackOff: Sendable {
     state.withLock { state in
       let own = Self.baseMilliseconds << state.level
       let asked = min(max(retryAfterSeconds ?? 0, 0), Self.capMilliseconds / 1000) * 1000
-      let until = ContinuousClock.now + .milliseconds(min(max(own, asked), Self.capMilliseconds))
+      let until = now() + .milliseconds(min(max(own, asked), Self.capMilliseconds))
       state.until = state.until.map { max($0, until) } ?? until
       state.level = min(state.level + 1, 8)
     }
