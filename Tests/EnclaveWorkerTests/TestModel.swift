@@ -7,12 +7,21 @@ enum TestModel {
     + #""intermediate_size":64,"vocab_size":16,"max_position_embeddings":24,"type_vocab_size":2}"#
   static let vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##b", "##c", "d", "e", "."]
 
-  static let clear: [String: [UInt8]] = [
-    "config.json": Array(config.utf8), "vocab.txt": Array((vocabulary.joined(separator: "\n") + "\n").utf8),
-  ]
+  static let prompts = #"{"prompts":{"query":"a b "}}"#
 
-  static func weights() throws -> [UInt8] {
-    let shapes = EncoderTensors(config: try ModelConfig(files: ModelFiles(clear))).shapes
+  /// - Parameter labels: of a classification head; none for embeddings.
+  static func clear(_ labels: [String] = []) -> [String: [UInt8]] {
+    let names = labels.enumerated().map { #""\#($0)":"\#($1)""# }.joined(separator: ",")
+    let head = #","architectures":["BertForSequenceClassification"],"id2label":{\#(names)}}"#
+    return [
+      "config.json": Array((labels.isEmpty ? config : config.dropLast() + head).utf8),
+      "config_sentence_transformers.json": Array(prompts.utf8),
+      "vocab.txt": Array((vocabulary.joined(separator: "\n") + "\n").utf8),
+    ]
+  }
+
+  static func weights(_ labels: [String] = []) throws -> [UInt8] {
+    let shapes = EncoderTensors(config: try ModelConfig(files: ModelFiles(clear(labels)))).shapes
     var header: [String] = []
     var data: [UInt8] = []
     var state: UInt32 = 1

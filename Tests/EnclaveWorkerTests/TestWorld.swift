@@ -11,6 +11,8 @@ final class TestWorld {
   static let epochKey = "arn:aws:kms:us-east-1:111122223333:key/11111111-1111-1111-1111-111111111111"
   static let modelKey = "arn:aws:kms:us-east-1:111122223333:key/22222222-2222-2222-2222-222222222222"
 
+  let labels: [String]
+  var operation: String { labels.isEmpty ? "embed" : labels.count == 1 ? "score" : "classify" }
   let officer, publisher, submitter: SigningKey
   let recipient: HybridIdentity
   let kms: TestKMS
@@ -27,7 +29,9 @@ final class TestWorld {
 
   static var now: UInt64 { UInt64(cplatform_now_ms()) }
 
-  init(pinsPolicy: Bool = false) throws {
+  /// - Parameter labels: the model classifies (or scores, with one); none for embeddings.
+  init(pinsPolicy: Bool = false, labels: [String] = []) throws {
+    self.labels = labels
     (officer, publisher, submitter) = (try .generate(), try .generate(), try .generate())
     recipient = try HybridIdentity.generate()
     kms = try TestKMS()
@@ -36,20 +40,21 @@ final class TestWorld {
       moduleEndpoint: .unix("/unused"), pinsPolicy: pinsPolicy)
     enclave = try Enclave(image: image, module: module)
     worker = Worker(enclave: enclave)
-    let manifest = try Self.publish(by: publisher)
+    let manifest = try Self.publish(labels, by: publisher)
     modelDigest = manifest.digest
     policyClaims = PolicyClaims(
       version: 5, issuedMs: Self.now, notAfterMs: Self.now + 3_600_000, measurements: [], epochKey: Self.epochKey,
       minimumEpoch: 1, epochValidityMs: 600_000, epochGraceMs: 60_000,
       submitters: [
-        PolicySubmitter(name: "s", key: submitter.verifyingKey, operations: ["embed"], models: [manifest.digest])
+        PolicySubmitter(
+          name: "s", key: submitter.verifyingKey, operations: ["embed", "classify", "score"], models: [manifest.digest])
       ],
       publishers: [PolicyPublisher(name: "p", key: publisher.verifyingKey, modelKey: Self.modelKey)],
       formats: ["safetensors"], dtypes: ["F32"], maximumItems: 10_000, maximumInputBytes: 1 << 30,
       recoveryRecipients: [], requireHybridTLS: true, useFIPSEndpoint: false)
     model[.model(modelDigest, name: "manifest.cose")] = manifest.bytes
-    for (name, bytes) in TestModel.clear { model[.model(modelDigest, name: name)] = bytes }
-    model[.model(modelDigest, name: "model.safetensors.age")] = try sealWeights(TestModel.weights())
+    for (name, bytes) in TestModel.clear(labels) { model[.model(modelDigest, name: name)] = bytes }
+    model[.model(modelDigest, name: "model.safetensors.age")] = try sealWeights(TestModel.weights(labels))
   }
 
   deinit { kms.stop() }
@@ -57,32 +62,34 @@ final class TestWorld {
   /// Publishes the same files under other claims, which the policy allows to the submitter.
   func republish(_ change: (inout ModelManifestClaims) -> Void) throws {
     let files = model
-    let manifest = try Self.publish(by: publisher, change)
+    let manifest = try Self.publish(labels, by: publisher, change)
     for (stream, bytes) in files {
       guard case .model(_, let name) = stream else { continue }
       model[.model(manifest.digest, name: name)] = bytes
     }
     modelDigest = manifest.digest
     model[.model(modelDigest, name: "manifest.cose")] = manifest.bytes
-    model[.model(modelDigest, name: "model.safetensors.age")] = try sealWeights(TestModel.weights())
+    model[.model(modelDigest, name: "model.safetensors.age")] = try sealWeights(TestModel.weights(labels))
     policyClaims.submitters = [
-      PolicySubmitter(name: "s", key: submitter.verifyingKey, operations: ["embed"], models: [modelDigest])
+      PolicySubmitter(
+        name: "s", key: submitter.verifyingKey, operations: ["embed", "classify", "score"], models: [modelDigest])
     ]
   }
 
   private static func publish(
-    by publisher: SigningKey, _ change: (inout ModelManifestClaims) -> Void = { _ in }
+    _ labels: [String], by publisher: SigningKey, _ change: (inout ModelManifestClaims) -> Void = { _ in }
   ) throws -> Signed<ModelManifestClaims> {
-    let weights = try TestModel.weights()
-    var files = TestModel.clear.map {
+    let weights = try TestModel.weights(labels)
+    var files = TestModel.clear(labels).map {
       ModelFile(name: $0.key, size: UInt64($0.value.count), sha256: SHA256.digest(of: $0.value), isSealed: false)
     }
     files.append(
       ModelFile(
         name: "model.safetensors", size: UInt64(weights.count), sha256: SHA256.digest(of: weights), isSealed: true))
     var claims = ModelManifestClaims(
-      name: "tiny", architecture: "bert", format: "safetensors", dtypes: ["F32"], operations: ["embed"],
-      maximumTokens: 24, dimensions: 32, createdMs: now, files: files)
+      name: "tiny", architecture: "bert", format: "safetensors", dtypes: ["F32"],
+      operations: [labels.isEmpty ? "embed" : labels.count == 1 ? "score" : "classify"],
+      maximumTokens: 24, dimensions: labels.isEmpty ? 32 : UInt64(labels.count), createdMs: now, files: files)
     change(&claims)
     return try Signed.sign(claims, with: publisher)
   }
@@ -143,7 +150,7 @@ final class TestWorld {
     guard let sealingKey else { throw WireError.malformed("no epoch") }
     return JobManifestClaims(
       policyVersion: 5, sealingKey: SHA256.digest(of: sealingKey.publicKey), createdMs: Self.now,
-      notAfterMs: Self.now + 600_000, salt: (0..<32).map { _ in .random(in: 0...255) }, operation: "embed",
+      notAfterMs: Self.now + 600_000, salt: (0..<32).map { _ in .random(in: 0...255) }, operation: operation,
       encoding: "base64", seed: 0, model: modelDigest, precision: "fp32", inputFormat: .idText,
       inputSHA256: SHA256.digest(of: input), inputItems: UInt64(items), inputBytes: UInt64(input.count),
       recipients: [recipient.recipient.publicKey],

@@ -69,6 +69,41 @@ struct BatchFormatTests {
     try InputItem(line: 2, id: "a", text: "", dimensions: 384).check(dimensions: 384)
   }
 
+  @Test("a pair is read where it is asked for, and refused where it has no use")
+  func pairs() throws {
+    let pair = try Self.item(#"{"id":"a","text":"q","text_pair":"p"}"#, .idText)
+    #expect(pair.text == "q" && pair.pair == "p")
+    let single = try Self.item(#"{"id":"a","text":"q"}"#, .idText)
+    let openAI = InputItem(line: 1, id: "a", text: "q", model: "m")
+    try single.check(.embed)
+    try single.check(.classify)
+    try pair.check(.classify)
+    try pair.check(.score)
+    #expect(try #require(throws: InputLineError.self) { try pair.check(.embed) }.code == .unsupportedInput)
+    #expect(try #require(throws: InputLineError.self) { try single.check(.score) }.code == .missingParameter)
+    #expect(try #require(throws: InputLineError.self) { try openAI.check(.classify) }.code == .unsupportedURL)
+    for line in [#"{"id":"a","text":"q","text_pair":7}"#, #"{"id":"a","text":"q","text_pair":null}"#] {
+      #expect(try #require(throws: InputLineError.self) { try Self.item(line, .idText) }.code == .invalidType)
+    }
+  }
+
+  @Test("scores read back as they were written, and a line that names another label than the highest does not")
+  func scores() throws {
+    let line = OutputLine.ScoresLine(
+      index: 4, customID: "ü", model: "m", scores: [0.25, 0.7, 1e-9], labels: ["a", "b \"", "c"], tokens: 3,
+      truncated: true)
+    #expect(try OutputLine(parsing: line.encoded()) == .scores(line) && line.best == "b \"")
+    let score = OutputLine.ScoresLine(
+      index: 0, customID: "1", model: "m", scores: [-3.5], labels: nil, tokens: 2, truncated: false)
+    #expect(try OutputLine(parsing: score.encoded()) == .scores(score))
+    let text = String(decoding: line.encoded(), as: UTF8.self)
+    #expect(text.contains(#""data":[{"object":"classification","index":0,"label":"b \"","scores":[{"label":"a","#))
+    for (part, other) in [(#""label":"b \"","scores""#, #""label":"a","scores""#), ("0.25", "1e99"), ("0.7", "\"x\"")] {
+      let changed = Array(text.replacing(part, with: other).utf8)
+      #expect(throws: OutputLineError.self) { try OutputLine(parsing: changed) }
+    }
+  }
+
   @Test("lines are cut alike wherever the stream is cut; blank ones count but are not given")
   func splitter() {
     let text = Array("one\n\n  \r\ntwo\r\n0123456789\n01234567890\nlast".utf8)

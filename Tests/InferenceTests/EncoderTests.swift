@@ -40,14 +40,17 @@ struct EncoderTests {
   }
 
   @Test(
-    "a whole folder: the reference's ids of each text, the default prompt before it",
-    arguments: EncoderGolden.all.filter { ["bert", "dist"].contains($0.name.prefix(4)) && !$0.name.contains("score") })
+    "a whole folder, from texts, pairs and prompts to the reference's ids and outputs",
+    arguments: EncoderGolden.all.filter { ["bert", "dist"].contains($0.name.prefix(4)) })
   func folders(_ golden: EncoderGolden) throws {
     let model = try EncoderGolden.withFiles(try golden.weights()) {
       try EmbeddingModel(files: try golden.files(), weights: $0, threads: 1)
     }
-    for item in try golden.items() where item.pair == nil && item.prompt == nil {
-      #expect(model.tokenize(item.text).ids == item.input?.ids)
+    for item in try golden.items() {
+      let input = model.tokenize(item.text, pair: item.pair, prompt: item.prompt)
+      if let expected = item.input { #expect(input.ids == expected.ids && input.segments == expected.segments) }
+      let output = try model.embed([input])[0]
+      #expect(zip(output, item.output).allSatisfy { abs($0 - $1) < 1e-5 }, "\(item.text.prefix(30))")
     }
     let description = try ModelFolder(path: golden.folder.path).describe()
     #expect(description.architecture == model.architecture && description.elementTypes == model.elementTypes)

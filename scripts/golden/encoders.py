@@ -5,7 +5,8 @@ what these two make of a few texts.
     python encoders.py OUT_DIR
 
 Each folder is a model. golden.json beside it: {"items": [{"text", "pair", "prompt", "ids", "second", "output"}]}; `second`
-is the place of the first token whose segment is 1, null where there is none.
+is the place of the first token whose segment is 1, null where there is none. The trainers of vocabularies break ties by
+chance: another run gives other data, as good.
 """
 import argparse
 import json
@@ -37,7 +38,7 @@ PAIRS = [
 ]
 
 
-def wordpiece(first="[CLS]", last="[SEP]", separators=1, pad="[PAD]", unknown="[UNK]", special=None):
+def wordpiece(first="[CLS]", last="[SEP]", separators=1, pad="[PAD]", unknown="[UNK]", special=None, **options):
     special = special or [pad, unknown, first, last, "[MASK]"]
     tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token=unknown))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -54,7 +55,7 @@ def wordpiece(first="[CLS]", last="[SEP]", separators=1, pad="[PAD]", unknown="[
     tokenizer.decoder = decoders.WordPiece()
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token=unknown, pad_token=pad, cls_token=first, sep_token=last,
-        mask_token=special[-1], model_max_length=1000,
+        mask_token=special[-1], model_max_length=1000, **options,
     )
 
 
@@ -226,11 +227,13 @@ def main():
              transformers.MPNetConfig(**sized(mpnet, num_attention_heads=2, max_position_embeddings=290)),
              mpnet, 7, "mean", limit=288, dtype=torch.float16, texts=TEXTS + ["river note " * 160])
 
+    # With segments; transformers leaves them out where the tokenizer does not name them, as in bert-score below.
+    typed = wordpiece(model_input_names=["input_ids", "token_type_ids", "attention_mask"])
     labels = {0: "contradiction", 1: "entailment", 2: "neutral"}
     classifier(out, "bert-classify", transformers.BertForSequenceClassification,
-               transformers.BertConfig(**sized(bert, num_attention_heads=2, max_position_embeddings=64, id2label=labels,
+               transformers.BertConfig(**sized(typed, num_attention_heads=2, max_position_embeddings=64, id2label=labels,
                                                label2id={label: index for index, label in labels.items()})),
-               bert, 8, 40, texts=TEXTS[:3], pairs=PAIRS, dtype=torch.float16)
+               typed, 8, 40, texts=TEXTS[:3], pairs=PAIRS, dtype=torch.float16)
     classifier(out, "distilbert-classify", transformers.DistilBertForSequenceClassification,
                transformers.DistilBertConfig(vocab_size=len(bert), dim=32, n_layers=1, n_heads=2, hidden_dim=64,
                                              max_position_embeddings=64, attn_implementation="eager"),

@@ -47,17 +47,26 @@ package struct InputSurveyor {
   /// Problems that are kept word by word.
   package static let problemLimit = 1000
 
-  private let tokenizer: WordPieceTokenizer?
+  private let tokenizer: ItemTokenizer?
+  private let operation: ModelOperation
+  private let prompt: String?
   private let dimensions: Int?
   private let maximumItems: UInt64
   private let maximumBytes: UInt64
 
   /// - Parameters:
   ///   - tokenizer: the model's, where it stands in clear beside the manifest.
+  ///   - operation: what is to be computed.
+  ///   - prompt: the name of the model's prompt; nil for its default.
   ///   - dimensions: length of the model's embeddings.
   ///   - maximumItems: the policy's bounds.
-  package init(tokenizer: WordPieceTokenizer?, dimensions: Int?, maximumItems: UInt64, maximumBytes: UInt64) {
+  package init(
+    tokenizer: ItemTokenizer?, operation: ModelOperation = .embed, prompt: String? = nil, dimensions: Int?,
+    maximumItems: UInt64, maximumBytes: UInt64
+  ) {
     self.tokenizer = tokenizer
+    self.operation = operation
+    self.prompt = prompt
     self.dimensions = dimensions
     self.maximumItems = min(maximumItems, UInt64(Limits.itemsPerJob))
     self.maximumBytes = min(maximumBytes, Limits.inputBytes)
@@ -79,6 +88,7 @@ package struct InputSurveyor {
       if position.isMultiple(of: 256) { progress(position) }
       do throws(InputLineError) {
         let line = try lines.line(piece, position: position)
+        try line.item.check(operation)
         try line.item.check(dimensions: dimensions ?? line.item.dimensions ?? 0)
         if let first = seen[ShortDigest(line.item.id)] {
           throw InputLineError(
@@ -108,7 +118,7 @@ package struct InputSurveyor {
 
   private func count(_ item: InputItem, _ place: InputPlace, _ survey: inout InputSurvey) {
     guard let tokenizer else { return }
-    let tokens = tokenizer.tokenize(item.text)
+    let tokens = tokenizer.tokenize(item.text, pair: item.pair, prompt: prompt)
     survey.tokens = (survey.tokens ?? 0) + UInt64(tokens.ids.count)
     guard tokens.truncated else { return }
     survey.truncated += 1

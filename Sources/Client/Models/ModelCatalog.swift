@@ -112,7 +112,7 @@ package struct ModelCatalog {
   /// The model's public tokenizer; nil where its files are sealed too.
   ///
   /// - Throws: ``ClientError`` of kind `rejected` when a file is not the one that the manifest names.
-  package func tokenizer(of model: PublishedModel) throws -> WordPieceTokenizer? {
+  package func tokenizer(of model: PublishedModel) throws -> ItemTokenizer? {
     let clear = model.claims.files.filter { !$0.isSealed }
     guard clear.contains(where: { $0.name == "config.json" }),
       clear.contains(where: { $0.name == "tokenizer.json" || $0.name == "vocab.txt" })
@@ -129,7 +129,7 @@ package struct ModelCatalog {
       contents[file.name] = bytes
     }
     do {
-      return try WordPieceTokenizer(files: ModelFiles(contents))
+      return try ItemTokenizer(files: ModelFiles(contents))
     } catch {
       throw ClientError(
         .rejected, "the tokenizer of model \(model.claims.name) cannot be read: \(error)",

@@ -1,3 +1,4 @@
+import Inference
 import SealedCrypto
 import Wire
 
@@ -102,7 +103,7 @@ package enum PolicyLint {
     for submitter in policy.submitters {
       if submitter.models.isEmpty { warn("submitters", "\(submitter.name) has no model, and so can submit nothing") }
       if submitter.operations.isEmpty { warn("submitters", "\(submitter.name) has no operation") }
-      for operation in submitter.operations where operation != "embed" {
+      for operation in submitter.operations where ModelOperation(rawValue: operation) == nil {
         warn("submitters", "\(submitter.name) may \(operation), which this version's worker does not compute")
       }
     }

@@ -1,4 +1,5 @@
 import Attestation
+import Inference
 import ObjectStore
 import SealedCrypto
 import Wire
@@ -7,7 +8,9 @@ import Wire
 package struct SubmissionRequest: Sendable {
   /// Name or digest of a model; nil takes the only one that the policy allows.
   package var model: String?
-  package var operation = "embed"
+  package var operation = ModelOperation.embed
+  /// Name of the model's prompt to put before each text; nil for the model's default.
+  package var prompt: String?
   /// `base64` or `float`, for input lines that do not say.
   package var encoding = "base64"
   package var precision = "fp32"
@@ -72,8 +75,14 @@ package struct Submitter {
     let standing = try standing(request, nowMs: nowMs)
     let (policy, submitter, model) = (standing.policy, standing.submitter, standing.model)
     let announcement = try trust.announcements(profile).refresh(from: store, policy: policy, nowMs: nowMs)
+    let tokenizer = try ModelCatalog(store: store, policy: policy).tokenizer(of: model)
+    if let prompt = request.prompt, let names = tokenizer?.promptNames, !names.contains(prompt) {
+      throw ClientError(
+        .usage, "\(model.claims.name) has no prompt \(prompt.prefix(64))",
+        remedy: names.isEmpty ? "leave --prompt out" : "choose one of \(names.joined(separator: ", "))")
+    }
     let surveyor = InputSurveyor(
-      tokenizer: try ModelCatalog(store: store, policy: policy).tokenizer(of: model),
+      tokenizer: tokenizer, operation: request.operation, prompt: request.prompt,
       dimensions: Int(clamping: model.claims.dimensions), maximumItems: policy.claims.maximumItems,
       maximumBytes: policy.claims.maximumInputBytes)
     let survey = try surveyor.survey(origin, progress: progress)
@@ -98,16 +107,18 @@ package struct Submitter {
         "policy version \(policy.claims.version) does not list your submitter key \(Hex.encode(key.verifyingKey.bytes))",
         remedy: "list it; `ephemeral keys export` prints what is needed", by: .securityOfficer)
     }
-    guard submitter.operations.contains(request.operation) else {
+    let operation = request.operation.rawValue
+    guard submitter.operations.contains(operation) else {
       throw ClientError(
         .rejected,
-        "policy version \(policy.claims.version) does not allow \(submitter.name) the operation \(request.operation)",
+        "policy version \(policy.claims.version) does not allow \(submitter.name) the operation \(operation)",
         remedy: "allow it in the policy", by: .securityOfficer)
     }
     let model = try ModelCatalog(store: store, policy: policy).model(request.model, for: submitter)
-    guard model.claims.operations.contains(request.operation) else {
+    guard model.claims.operations.contains(operation) else {
       throw ClientError(
-        .usage, "\(model.claims.name) cannot \(request.operation)", remedy: "choose another with --model")
+        .usage, "\(model.claims.name) cannot \(operation)",
+        remedy: "choose another with --model, or --operation \(model.claims.operations.joined(separator: " or "))")
     }
     return (policy, submitter, model)
   }
@@ -181,7 +192,7 @@ package struct Submitter {
         job: sealed.job, manifest: manifest.digest, bundleBytes: sealed.bytes, profile: profile.name,
         policyVersion: claims.policyVersion, store: store.location, queue: request.folder, stream: position,
         createdMs: nowMs, notAfterMs: claims.notAfterMs,
-        epoch: prepared.announcement.claims.epoch, model: prepared.model.digest, operation: request.operation,
+        epoch: prepared.announcement.claims.epoch, model: prepared.model.digest, operation: request.operation.rawValue,
         inputFormat: prepared.survey.format, inputSHA256: prepared.survey.sha256, inputItems: prepared.survey.items,
         inputBytes: prepared.survey.bytes, source: prepared.origin.name, idempotencyKey: request.idempotencyKey)
     }
@@ -209,7 +220,8 @@ extension JobManifestClaims {
     let (survey, request) = (prepared.survey, prepared.request)
     self.init(
       policyVersion: prepared.policy.claims.version, sealingKey: sealingKey.digest, createdMs: nowMs,
-      notAfterMs: nowMs + request.validForMs, salt: salt, operation: request.operation, encoding: request.encoding,
+      notAfterMs: nowMs + request.validForMs, salt: salt, operation: request.operation.rawValue, prompt: request.prompt,
+      encoding: request.encoding,
       seed: 0, model: prepared.model.digest, precision: request.precision, inputFormat: survey.format,
       inputSHA256: survey.sha256, inputItems: survey.items, inputBytes: survey.bytes,
       recipients: prepared.recipients.map(\.publicKey), stream: position)

@@ -130,7 +130,7 @@ package struct Syncer {
     guard !request.forceAll else { return SyncMemory() }
     let retried = entries.filter(\.isRetried).map(\.record.stream.sequence)
     return try SyncMemory(
-      entries, store: store.location, model: model, operation: request.submission.operation,
+      entries, store: store.location, model: model, operation: request.submission.operation.rawValue,
       unsent: Set(retried + lost.map(\.number)), identities: try home.keys.identities())
   }
 

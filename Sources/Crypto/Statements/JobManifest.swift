@@ -68,6 +68,8 @@ package struct JobManifestClaims: StatementClaims, Equatable {
   package var salt: [UInt8]
   /// What to compute, such as `embed`.
   package var operation: String
+  /// Name of the model's prompt to put before each text; nil for the model's default.
+  package var prompt: String?
   /// How embeddings are written: `base64` (little-endian f32) or `float`.
   package var encoding: String
   /// Seed of whatever is sampled.
@@ -86,7 +88,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
 
   package init(
     policyVersion: UInt64, sealingKey: ContentDigest, createdMs: UInt64, notAfterMs: UInt64, salt: [UInt8],
-    operation: String, encoding: String, seed: UInt64, model: ContentDigest, precision: String,
+    operation: String, prompt: String? = nil, encoding: String, seed: UInt64, model: ContentDigest, precision: String,
     inputFormat: InputFormat,
     inputSHA256: ContentDigest, inputItems: UInt64, inputBytes: UInt64, recipients: [[UInt8]], stream: StreamPosition
   ) {
@@ -96,6 +98,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
     self.notAfterMs = notAfterMs
     self.salt = salt
     self.operation = operation
+    self.prompt = prompt
     self.encoding = encoding
     self.seed = seed
     self.model = model
@@ -112,7 +115,8 @@ package struct JobManifestClaims: StatementClaims, Equatable {
     [
       ("policy_version", .unsigned(policyVersion)), ("sealing_key", .bytes(sealingKey.bytes)),
       ("created", .unsigned(createdMs)), ("not_after", .unsigned(notAfterMs)), ("salt", .bytes(salt)),
-      ("operation", .text(operation)), ("encoding", .text(encoding)), ("seed", .unsigned(seed)),
+      ("operation", .text(operation)), ("prompt", prompt.map { .text($0) }), ("encoding", .text(encoding)),
+      ("seed", .unsigned(seed)),
       ("model", .bytes(model.bytes)), ("precision", .text(precision)), ("input_format", .text(inputFormat.rawValue)),
       ("input_sha256", .bytes(inputSHA256.bytes)), ("input_items", .unsigned(inputItems)),
       ("input_bytes", .unsigned(inputBytes)), ("recipients", .array(recipients.map { .bytes($0) })),
@@ -127,6 +131,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
     notAfterMs = try fields.unsigned("not_after")
     salt = try fields.bytes("salt", count: 32)
     operation = try fields.text("operation", limit: 32)
+    prompt = try fields.optionalText("prompt", limit: 64)
     encoding = try fields.text("encoding", limit: 16)
     seed = try fields.unsigned("seed", limit: .max)
     model = try fields.digest("model")

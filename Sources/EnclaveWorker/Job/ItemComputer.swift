@@ -18,6 +18,16 @@ struct ItemResult {
 struct ItemComputer {
   let model: LoadedModel
   let claims: JobManifestClaims
+  private let operation: ModelOperation
+
+  /// - Throws: ``WorkerFault`` with `refused` for a prompt that the model does not have.
+  init(model: LoadedModel, claims: JobManifestClaims) throws {
+    (self.model, self.claims) = (model, claims)
+    operation = model.embedding.operation
+    if let prompt = claims.prompt, !model.embedding.tokenizer.promptNames.contains(prompt) {
+      throw WorkerFault.refused("the model has no prompt of that name")
+    }
+  }
 
   /// The results of `window`, in its order. Each depends on its own line alone, bit for bit.
   func compute(_ window: [InputLine]) -> [ItemResult] {
@@ -26,17 +36,19 @@ struct ItemComputer {
     for (place, input) in window.enumerated() {
       do {
         let item = try InputItem(input.line, format: format)
-        try item.check(dimensions: model.embedding.dimensions)
-        readable.append((place, item, model.embedding.tokenize(item.text)))
+        try item.check(operation)
+        if operation == .embed { try item.check(dimensions: model.embedding.dimensions) }
+        let tokens = model.embedding.tokenize(item.text, pair: item.pair, prompt: claims.prompt)
+        readable.append((place, item, tokens))
       } catch {
         results[place] = failed(input, .init(index: input.index, error))
       }
     }
     while !readable.isEmpty {
       do throws(EmbeddingModel.Failure) {
-        let embeddings = try model.embedding.embed(readable.map(\.tokens))
-        for (entry, embedding) in zip(readable, embeddings) {
-          results[entry.place] = computed(window[entry.place], entry.item, entry.tokens, embedding)
+        let outputs = try model.embedding.embed(readable.map(\.tokens))
+        for (entry, output) in zip(readable, outputs) {
+          results[entry.place] = computed(window[entry.place], entry.item, entry.tokens, output)
         }
         break
       } catch {
@@ -63,16 +75,27 @@ struct ItemComputer {
   private var format: LineFormat { claims.inputFormat == .openAI ? .openAI : .idText }
 
   private func computed(
-    _ input: InputLine, _ item: InputItem, _ tokens: TokenizedInput, _ embedding: [Float]
+    _ input: InputLine, _ item: InputItem, _ tokens: TokenizedInput, _ output: [Float]
   ) -> ItemResult {
+    ItemResult(
+      status: .ok, input: digest(input), line: line(input.index, item, tokens, output),
+      tokens: UInt64(tokens.ids.count), truncated: tokens.truncated)
+  }
+
+  private func line(_ index: Int, _ item: InputItem, _ tokens: TokenizedInput, _ output: [Float]) -> [UInt8] {
+    guard operation == .embed else {
+      return OutputLine.ScoresLine(
+        index: index, customID: item.id, model: model.name, scores: output,
+        labels: operation == .classify ? model.embedding.labels : nil, tokens: tokens.ids.count,
+        truncated: tokens.truncated
+      ).encoded()
+    }
     // The manifest's `float` holds for all lines; otherwise a line may ask for it by itself.
     let encoding: EmbeddingEncoding = claims.encoding == "float" ? .float : item.encoding
-    let line = OutputLine.EmbeddingLine(
-      index: input.index, customID: item.id, model: model.name, embedding: embedding, tokens: tokens.ids.count,
+    return OutputLine.EmbeddingLine(
+      index: index, customID: item.id, model: model.name, embedding: output, tokens: tokens.ids.count,
       truncated: tokens.truncated
     ).encoded(encoding)
-    return ItemResult(
-      status: .ok, input: digest(input), line: line, tokens: UInt64(tokens.ids.count), truncated: tokens.truncated)
   }
 
   private func failed(_ input: InputLine, _ error: OutputLine.ErrorLine) -> ItemResult {

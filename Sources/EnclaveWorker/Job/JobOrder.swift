@@ -1,3 +1,4 @@
+import Inference
 import SealedCrypto
 import Wire
 
@@ -38,7 +39,7 @@ struct JobOrder {
     try require(now <= claims.notAfterMs, "the manifest's not_after has passed")
     try require(submitter.operations.contains(claims.operation), "the policy does not allow the operation")
     try require(submitter.models.contains(claims.model), "the policy does not allow the model to this submitter")
-    try require(claims.operation == "embed", "this worker computes embed only")
+    try require(ModelOperation(rawValue: claims.operation) != nil, "this worker does not know the operation")
     try require(claims.precision == "fp32", "this worker computes in fp32 only")
     try require(claims.inputItems <= policy.maximumItems, "more items than the policy allows")
     try require(claims.inputBytes <= policy.maximumInputBytes, "more input than the policy allows")

@@ -46,7 +46,7 @@ struct JobRun {
       try order.authorise(under: policy, epoch: bundle.epoch, inputBytes: bundle.inputBytes, atMs: now)
       let model = try models.load(for: order, under: settings, in: enclave, from: link)
       defer { model.embedding.wipe() }
-      let computer = ItemComputer(model: model, claims: order.manifest.claims)
+      let computer = try ItemComputer(model: model, claims: order.manifest.claims)
       let items = InputItems(bundle, order.manifest.claims)
       while var window = try items.next() {
         var computed = computer.compute(window)

@@ -1,4 +1,4 @@
-/// One text to embed, from one line of input.
+/// One text, or one pair of texts, from one line of input.
 package struct InputItem: Sendable, Equatable {
   /// The line's number, from 1.
   package let line: Int
@@ -6,6 +6,8 @@ package struct InputItem: Sendable, Equatable {
   package let id: String
   /// The document.
   package let text: String
+  /// The second text of a pair, such as the passage that may answer the query.
+  package let pair: String?
   /// How the embedding is to be written; base64 unless the line says otherwise.
   package let encoding: EmbeddingEncoding
   /// The length of embedding that the line asks for, if any.
@@ -14,12 +16,13 @@ package struct InputItem: Sendable, Equatable {
   package let model: String?
 
   package init(
-    line: Int, id: String, text: String, encoding: EmbeddingEncoding = .base64, dimensions: Int? = nil,
-    model: String? = nil
+    line: Int, id: String, text: String, pair: String? = nil, encoding: EmbeddingEncoding = .base64,
+    dimensions: Int? = nil, model: String? = nil
   ) {
     self.line = line
     self.id = id
     self.text = text
+    self.pair = pair
     self.encoding = encoding
     self.dimensions = dimensions
     self.model = model
@@ -47,6 +50,26 @@ package struct InputItem: Sendable, Equatable {
         code: .invalidValue, message: "the model gives embeddings of \(available) floats, and no other length",
         param: "body.dimensions", line: line, id: id)
     }
+  }
+
+  /// Refuses an item that the operation has no use for.
+  package func check(_ operation: ModelOperation) throws(InputLineError) {
+    guard operation != .embed else {
+      guard pair == nil else {
+        throw failure(.unsupportedInput, "one text has one embedding; a pair is for classify and score", "text_pair")
+      }
+      return
+    }
+    guard model == nil else {
+      throw failure(.unsupportedURL, "\(operation.rawValue) takes lines of {\"id\", \"text\", \"text_pair\"}", "url")
+    }
+    guard operation != .score || pair != nil else {
+      throw failure(.missingParameter, "is missing: a score is of a pair of texts", "text_pair")
+    }
+  }
+
+  private func failure(_ code: InputLineError.Code, _ message: String, _ param: String) -> InputLineError {
+    InputLineError(code: code, message: message, param: param, line: line, id: id)
   }
 
   /// The `{"id","text"}` line of a document, without its newline.

@@ -29,8 +29,12 @@ struct InputLineReader {
   func item() throws(InputLineError) -> InputItem {
     switch format {
     case .idText:
-      try allow(["id", "text"], in: object, "")
-      return InputItem(line: line, id: try identifier("id"), text: try string("text", in: object, "text"))
+      try allow(["id", "text", "text_pair"], in: object, "")
+      return InputItem(
+        line: line, id: try identifier("id"), text: try string("text", in: object, "text"),
+        pair: try object["text_pair"].map { (_) throws(InputLineError) in
+          try string("text_pair", in: object, "text_pair")
+        })
     case .openAI:
       return try openAIItem()
     }

@@ -2,7 +2,7 @@
 package enum LineFormat: String, Sendable, CaseIterable {
   /// OpenAI batch lines: `custom_id`, `method`, `url`, `body`.
   case openAI = "openai"
-  /// Lines of `{"id", "text"}`.
+  /// Lines of `{"id", "text"}`, and `text_pair` where a pair is meant.
   case idText = "id-text"
 }
 

@@ -1,9 +1,10 @@
 import FoundationEssentials
 
-/// One line of a result file, in OpenAI's batch form: an embedding in output.jsonl, an error in errors.jsonl. The
-/// bytes are the same whenever the item and its result are.
+/// One line of a result file, in OpenAI's batch form: an embedding or scores in output.jsonl, an error in
+/// errors.jsonl. The bytes are the same whenever the item and its result are.
 package enum OutputLine: Sendable, Equatable {
   case embedding(EmbeddingLine)
+  case scores(ScoresLine)
   case error(ErrorLine)
 
   /// An item's embedding. `index` is the item's place in the input, from 0, and makes the line's `id`.
@@ -30,17 +31,13 @@ package enum OutputLine: Sendable, Equatable {
     /// The line without its newline.
     package func encoded(_ encoding: EmbeddingEncoding) -> [UInt8] {
       var json = JSONText(reserving: embedding.count * (encoding == .base64 ? 6 : 13) + 512)
-      json.raw("{\"id\":\"batch_req_\(index + 1)\",\"custom_id\":")
-      json.string(customID)
-      json.raw(",\"response\":{\"status_code\":200,\"request_id\":\"req_\(index + 1)\",\"body\":{\"object\":\"list\"")
-      json.raw(",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":")
+      OutputLine.beginResponse(&json, index: index, customID: customID)
+      json.raw("{\"object\":\"embedding\",\"index\":0,\"embedding\":")
       switch encoding {
       case .base64: json.raw("\"\(Self.base64(embedding))\"")
       case .float: json.raw("[" + embedding.map(\.description).joined(separator: ",") + "]")
       }
-      json.raw(",\"truncated\":\(truncated)}],\"model\":")
-      json.string(model)
-      json.raw(",\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)}}},\"error\":null}")
+      OutputLine.endResponse(&json, model: model, tokens: tokens, truncated: truncated)
       return json.bytes
     }
 
@@ -86,5 +83,20 @@ package enum OutputLine: Sendable, Equatable {
       json.raw("}}")
       return json.bytes
     }
+  }
+
+  /// What all responses begin with: `data` is an array of one object.
+  static func beginResponse(_ json: inout JSONText, index: Int, customID: String) {
+    json.raw("{\"id\":\"batch_req_\(index + 1)\",\"custom_id\":")
+    json.string(customID)
+    json.raw(",\"response\":{\"status_code\":200,\"request_id\":\"req_\(index + 1)\",\"body\":{\"object\":\"list\"")
+    json.raw(",\"data\":[")
+  }
+
+  /// What all responses end with, inside the object of `data`.
+  static func endResponse(_ json: inout JSONText, model: String, tokens: Int, truncated: Bool) {
+    json.raw(",\"truncated\":\(truncated)}],\"model\":")
+    json.string(model)
+    json.raw(",\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)}}},\"error\":null}")
   }
 }

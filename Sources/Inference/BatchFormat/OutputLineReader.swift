@@ -29,11 +29,11 @@ extension OutputLine {
       let line = ErrorLine(index: number - 1, customID: object["custom_id"]?.string, code: code, message: message)
       self = .error(line)
     } else {
-      self = .embedding(try Self.embedding(object, index: number - 1))
+      self = try Self.result(object, index: number - 1)
     }
   }
 
-  private static func embedding(_ object: JSONObject, index: Int) throws(OutputLineError) -> EmbeddingLine {
+  private static func result(_ object: JSONObject, index: Int) throws(OutputLineError) -> OutputLine {
     guard let customID = object["custom_id"]?.string else { throw OutputLineError(reason: "`custom_id`") }
     guard let response = object["response"]?.object, response["status_code"]?.integer == 200,
       let body = response["body"]?.object, let model = body["model"]?.string,
@@ -41,11 +41,39 @@ extension OutputLine {
       let data = body["data"]?.array, data.count == 1, let item = data[0].object,
       let truncated = item["truncated"]?.bool
     else { throw OutputLineError(reason: "`response`") }
+    if let kind = item["object"]?.string, kind != "embedding" {
+      let scores = try scores(item, kind)
+      return .scores(
+        ScoresLine(
+          index: index, customID: customID, model: model, scores: scores.map(\.score),
+          labels: kind == "score" ? nil : scores.map(\.label), tokens: tokens, truncated: truncated))
+    }
     guard let embedding = floats(item["embedding"]), (1...dimensionsLimit).contains(embedding.count),
       embedding.allSatisfy(\.isFinite)
     else { throw OutputLineError(reason: "`embedding`") }
-    return EmbeddingLine(
-      index: index, customID: customID, model: model, embedding: embedding, tokens: tokens, truncated: truncated)
+    return .embedding(
+      EmbeddingLine(
+        index: index, customID: customID, model: model, embedding: embedding, tokens: tokens, truncated: truncated))
+  }
+
+  private static func scores(_ item: JSONObject, _ kind: String) throws(OutputLineError) -> [ScoresLine.Entry] {
+    let values: [(label: String?, score: JSONValue?)] =
+      switch kind {
+      case "score": [("", item["score"])]
+      case "classification":
+        (item["scores"]?.array ?? []).map { ($0.object?["label"]?.string, $0.object?["score"]) }
+      default: []
+      }
+    var scores: [ScoresLine.Entry] = []
+    for (label, value) in values {
+      guard let label, case .number(let text) = value, let score = Float(text), score.isFinite else {
+        throw OutputLineError(reason: "`scores`")
+      }
+      scores.append(.init(label: label, score: score))
+    }
+    guard !scores.isEmpty, kind == "score" || item["label"]?.string == scores.max(by: { $0.score < $1.score })?.label
+    else { throw OutputLineError(reason: "`label`") }
+    return scores
   }
 
   private static func floats(_ value: JSONValue?) -> [Float]? {

@@ -13,7 +13,7 @@ package final class EmbeddingModel: Sendable {
   }
 
   package let config: ModelConfig
-  package let tokenizer: WordPieceTokenizer
+  package let tokenizer: ItemTokenizer
   /// In which numbers products are computed.
   package let precision: Precision
 
@@ -27,6 +27,10 @@ package final class EmbeddingModel: Sendable {
   package var architecture: String { config.architectureName }
   /// What can be asked of it.
   package var operation: ModelOperation { config.output.operation }
+  /// Names of the scores, in their order; none for embeddings.
+  package var labels: [String] {
+    if case .classification(let head) = config.output { head.labels } else { [] }
+  }
   /// Types of the weights in their files, sorted: `F32`, say.
   package var elementTypes: [String] { encoder.elementTypes }
   /// The instruction set in use: `avx512`, `avx2` or `portable`. All give the same bits.
@@ -40,7 +44,7 @@ package final class EmbeddingModel: Sendable {
   ) throws(ModelError) {
     self.precision = precision
     config = try ModelConfig(files: files)
-    tokenizer = try WordPieceTokenizer(files: files, config: config)
+    tokenizer = try ItemTokenizer(files: files, config: config)
     let weights = try ModelWeights(weights, clear: files, config: config)
     encoder = try SequenceEncoder(weights, config: config, precision: precision, threads: threads)
   }
@@ -61,9 +65,9 @@ package final class EmbeddingModel: Sendable {
     }
   }
 
-  /// The token ids of a text behind the model's default prompt, cut to what the model reads.
-  package func tokenize(_ text: String) -> TokenizedInput {
-    tokenizer.tokenize((config.prompts.text(nil) ?? "") + text)
+  /// The token ids of a text or a pair behind a prompt of the model's, cut to what the model reads.
+  package func tokenize(_ text: String, pair: String? = nil, prompt: String? = nil) -> TokenizedInput {
+    tokenizer.tokenize(text, pair: pair, prompt: prompt)
   }
 
   /// The results of a batch, in its order: embeddings, or the scores of the labels. Each depends on its own input alone,

@@ -23,6 +23,8 @@ package struct ModelConfig: Sendable {
   package let output: ModelOutput
   /// Texts that may be put before an input.
   package let prompts: Prompts
+  /// Whether the second text of a pair is of another segment than the first, where the tokenizer says so.
+  let usesSegments: Bool
   /// Tokens of one input, [CLS] and [SEP] included; the rest is cut off.
   package let maximumTokens: Int
 
@@ -98,6 +100,7 @@ package struct ModelConfig: Sendable {
       throw ModelError(
         Prompts.file, "has prompts, and pooling leaves them out (`include_prompt`), which is not supported")
     }
+    usesSegments = segments > 0 ? try Self.namesSegments(files) : false
     maximumTokens = try Self.maximumTokens(files, positions: positions - (paddingToken.map { $0 + 1 } ?? 0))
   }
 
@@ -118,6 +121,17 @@ package struct ModelConfig: Sendable {
     case .afterPadding(let fixed?): fixed
     case .afterPadding(nil): try config.integer("pad_token_id", in: 0...limit - 1, default: 1)
     }
+  }
+
+  /// transformers' rule: a tokenizer names the inputs that it makes. BERT's own class names segments unasked, the class
+  /// that only holds a tokenizer.json does not.
+  private static func namesSegments(_ files: ModelFiles) throws(ModelError) -> Bool {
+    guard let settings = try files.settings(tokenizerSettingsFile) else { return true }
+    if settings.has("model_input_names") {
+      return try settings.strings("model_input_names", default: []).contains("token_type_ids")
+    }
+    let name = try settings.string("tokenizer_class", default: "BertTokenizer")
+    return !["PreTrainedTokenizerFast", "TokenizersBackend"].contains(name)
   }
 
   private static func maximumTokens(_ files: ModelFiles, positions: Int) throws(ModelError) -> Int {

@@ -23,6 +23,8 @@ package struct WordPieceTokenizer: Sendable {
   /// No id is this high.
   package let idLimit: Int
 
+  /// Tokens of a text that are kept, where it is not the model that bounds them.
+  private var room: Int?
   private let vocabulary: WordPieceVocabulary
   /// Tokens that are taken from the raw text.
   private let added: WordPieceVocabulary
@@ -60,13 +62,30 @@ package struct WordPieceTokenizer: Sendable {
 
   /// The ids of a text, cut to `maximumTokens`. Reads no further than it must.
   package func tokenize(_ text: String) -> TokenizedInput {
-    let room = maximumTokens - 2
+    let room = room ?? maximumTokens - 2
     let sink = PieceSink(vocabulary: vocabulary, unknown: unknown, longestWord: longestWord, room: room)
     var words = BertNormalizer(options: normalizer, longestWord: longestWord, sink: sink)
     var text = text
     text.withUTF8 { read($0, into: &words) }
     let ids = words.sink.ids
     return TokenizedInput(ids: [first] + ids.prefix(room) + [last], truncated: ids.count > room)
+  }
+
+  /// The ids of two texts in one input, as cross-encoders read them, cut to `maximumTokens` together: the longer first.
+  package func tokenize(_ first: String, _ second: String) -> TokenizedInput {
+    let room = max(0, maximumTokens - 3)
+    var whole = self
+    whole.room = .max - 1
+    let (a, b) = (whole.tokenize(first).ids.dropFirst().dropLast(), whole.tokenize(second).ids.dropFirst().dropLast())
+    let shorter = min(a.count, b.count)
+    let longer = min(max(a.count, b.count), shorter > room ? shorter : max(shorter, room - shorter))
+    let halves = shorter + longer > room ? (room / 2, room / 2 + room % 2) : (shorter, longer)
+    let kept = a.count > b.count ? (halves.1, halves.0) : halves
+    let head = [self.first] + a.prefix(kept.0) + [last]
+    let tail = b.prefix(kept.1) + [last]
+    return TokenizedInput(
+      ids: head + tail, truncated: a.count + b.count > room,
+      segments: head.map { _ in 0 } + tail.map { _ in 1 })
   }
 
   /// Parts the raw text at added tokens, leftmost and longest first, and normalizes what lies between.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Attestation
 import Client
 import Glibc
+import Inference
 import ObjectStore
 import Queue
 import SealedCrypto
@@ -13,7 +14,7 @@ struct SubmitCommand: ParsableCommand {
     commandName: "submit", abstract: "Check, seal and upload documents as one job.",
     discussion: """
       INPUT is a folder of text files (read recursively; what is not text is left out with a count), a JSON Lines file
-      (OpenAI batch lines, or {"id": …, "text": …}), or - for JSON Lines from a pipe. Every line is checked before
+      (OpenAI batch lines, or {"id": …, "text": …}, with a "text_pair" where a pair is meant), or - for JSON Lines from a pipe. Every line is checked before
       anything is sealed; nothing is uploaded when one is wrong, unless --skip-invalid. The enclave's announcement is
       verified before a byte is sealed to it.
 
@@ -24,6 +25,7 @@ struct SubmitCommand: ParsableCommand {
         ephemeral submit batch.jsonl --dry-run
         JOB=$(ephemeral submit - < batch.jsonl)
         ephemeral submit new/ --schedule nightly --allow-empty
+        ephemeral submit pairs.jsonl --operation score --model reranker
       """)
 
   @Argument(
@@ -33,6 +35,12 @@ struct SubmitCommand: ParsableCommand {
   @OptionGroup var options: ClientOptions
   @Option(help: "Name or digest of the model (default: the only one that the policy allows you).")
   var model: String?
+  @Option(help: ArgumentHelp("What to compute: embed, classify or score.", valueName: "operation"))
+  var operation: ModelOperation = .embed
+  @Option(
+    help: ArgumentHelp(
+      "Which of the model's prompts stands before each text (default: the model's).", valueName: "name"))
+  var prompt: String?
   @Option(help: ArgumentHelp("Leave the job for a schedule's next run.", valueName: "name"))
   var schedule: String?
   @Option(
@@ -121,6 +129,8 @@ struct SubmitCommand: ParsableCommand {
   private func request(_ settings: ClientSettings) throws -> SubmissionRequest {
     var request = SubmissionRequest()
     request.model = settings.model
+    request.operation = operation
+    request.prompt = prompt
     request.queue = schedule ?? "default"
     request.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
     request.stream = stream
@@ -203,3 +213,5 @@ enum InputArgument {
     return status.st_mode & S_IFMT == S_IFDIR ? TextFolder(path: input) : JSONLFile(path: input)
   }
 }
+
+extension ModelOperation: ExpressibleByArgument {}

@@ -46,6 +46,11 @@ extension FuzzTarget {
         }
         try hold(again == line, "an embedding reads as it was written")
       }
+    case .scores(let line):
+      guard case .scores(let again) = try OutputLine(parsing: line.encoded()) else {
+        throw Violation("scores read as scores")
+      }
+      try hold(again == line, "scores read as they were written")
     case .error(let line):
       guard case .error(let again) = try OutputLine(parsing: line.encoded()) else {
         throw Violation("an error reads as one")
@@ -61,6 +66,7 @@ private enum BatchSeeds {
       + "\n\n"
       + #"{"custom_id":"2","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":["y"],"dimensions":384}}"#,
     "\u{feff}{\"id\":\"1\",\"text\":\"é\\u00e9\"}\r\n{\"id\":\"2\",\"text\":\"\"}\n", "{}\n", "\n \t\n",
+    #"{"id":"1","text":"q","text_pair":"p"}"#,
   ].map { Array($0.utf8) }
 
   static let outputs = [
@@ -68,5 +74,11 @@ private enum BatchSeeds {
       .encoded(.base64),
     OutputLine.EmbeddingLine(index: 9, customID: "é", model: "m", embedding: [1e-30], tokens: 0, truncated: true)
       .encoded(.float), OutputLine.ErrorLine(index: 1, customID: nil, code: "invalid_json", message: "no").encoded(),
+    OutputLine.ScoresLine(
+      index: 2, customID: "c", model: "m", scores: [0.25, 0.75], labels: ["x", "y"], tokens: 1, truncated: false
+    ).encoded(),
+    OutputLine.ScoresLine(
+      index: 2, customID: "c", model: "m", scores: [-1.5], labels: nil, tokens: 1, truncated: false
+    ).encoded(),
   ]
 }

@@ -63,6 +63,7 @@ package struct ItemProver {
   private static func id(_ line: [UInt8]) throws -> String? {
     switch try OutputLine(parsing: line) {
     case .embedding(let embedding): embedding.customID
+    case .scores(let scores): scores.customID
     case .error(let error): error.customID
     }
   }
