@@ -44,6 +44,21 @@ struct PublishingTests {
     #expect(other.manifest.digest != desk.model)
   }
 
+  @Test("weights of a type that the policy does not permit are refused before KMS is asked")
+  func notPermitted() throws {
+    let desk = try Desk()
+    var policy = desk.policy.claims
+    for (formats, types) in [(["safetensors"], ["F16"]), (["gguf"], ["F32"])] {
+      (policy.formats, policy.dtypes) = (formats, types)
+      let error = clientError {
+        _ = try ModelPublisher(store: desk.store, kms: LocalKeys()).publish(
+          folder: "\(desk.folder)/model", name: "x", key: try KMSKeyARN(TestEnclave.epochKey),
+          publisher: desk.publisherKey, nowMs: Desk.nowMs, policy: policy)
+      }
+      #expect(error?.kind == .rejected)
+    }
+  }
+
   @Test("a folder that is no model is refused before KMS is asked")
   func noModel() throws {
     let desk = try Desk()

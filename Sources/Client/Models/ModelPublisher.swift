@@ -27,11 +27,13 @@ package struct ModelPublisher {
   /// - Parameters:
   ///   - name: what people call it.
   ///   - keyARN: the owner's KMS key, as the policy lists it for this publisher.
+  ///   - policy: where it is known, the model must be of a format and of types that it permits.
   ///   - progress: what is being done, for people.
-  /// - Throws: ``ClientError`` of kind `input` for a folder that is no model; what store and KMS throw.
+  /// - Throws: ``ClientError`` of kind `input` for a folder that is no model, `rejected` for one that the policy does
+  ///   not permit; what store and KMS throw.
   package func publish(
     folder path: String, name: String, key keyARN: KMSKeyARN, publisher: SigningKey, nowMs: UInt64,
-    progress: (String) -> Void = { _ in }
+    policy: PolicyClaims? = nil, progress: (String) -> Void = { _ in }
   ) throws -> Published {
     let folder = ModelFolder(path: path)
     progress("checking \(path)")
@@ -41,6 +43,7 @@ package struct ModelPublisher {
     } catch {
       throw ClientError(.input, "\(path) is no model that can be computed: \(error)", remedy: "mend the folder")
     }
+    if let policy { try Self.permit(description, policy) }
     let files = try description.parts.map { try digested($0, folder) }
     let claims = ModelManifestClaims(
       name: name, architecture: description.architecture, format: description.format, dtypes: description.elementTypes,
@@ -71,6 +74,18 @@ package struct ModelPublisher {
     let key = try ObjectKey(StoreLayout.model(manifest.digest, StoreLayout.modelManifest))
     _ = try store.put(key, manifest.bytes, .ifAbsent)
     return Published(manifest: manifest, wasThere: false)
+  }
+
+  /// No worker would load what the policy does not permit: so it is not published either.
+  private static func permit(_ description: ModelDescription, _ policy: PolicyClaims) throws {
+    let types = description.elementTypes.filter { !policy.dtypes.contains($0) }
+    guard policy.formats.contains(description.format), types.isEmpty else {
+      let wrong =
+        types.isEmpty ? "the format \(description.format)" : "weights of type \(types.joined(separator: ", "))"
+      throw ClientError(
+        .rejected, "policy version \(policy.version) does not permit \(wrong)",
+        remedy: "convert the weights, or have the policy permit them", by: .securityOfficer)
+    }
   }
 
   /// A manifest of this publisher in the store that says the same but for its date.

@@ -13,7 +13,7 @@ final class SequenceEncoder: Sendable {
   private let state: Mutex<[EncoderModel.Activations]>
 
   /// Tokens that one thread takes at once, so that activations stay in its cache.
-  private static let tokensPerStep = 512
+  static let tokensPerStep = 512
 
   /// `threads`: at most so many; 0 takes the processors that there are.
   init(_ weights: ModelWeights, config: ModelConfig, precision: Precision, threads: Int) throws(ModelError) {

@@ -80,6 +80,48 @@ package struct ModelFolder: Sendable {
       parts: parts.sorted { $0.name < $1.name })
   }
 
+  /// The shape of the model and what it gives. Throws as ``describe()``.
+  package func config() throws(ModelError) -> ModelConfig { try ModelConfig(files: try clearFiles()) }
+
+  /// Reads everything, the weights too, which must all be finite numbers. Throws as ``describe()``.
+  ///
+  /// - Parameters:
+  ///   - precisions: the model is made in one after another.
+  ///   - body: what to do with each.
+  package func load<Value>(
+    in precisions: [Precision], _ body: (EmbeddingModel) throws(ModelError) -> Value
+  ) throws(ModelError) -> [Value] {
+    let (files, parts) = (try clearFiles(), try describe().parts.filter { $0.role == .weights })
+    var weights: [(name: String, bytes: [UInt8])] = []
+    for part in parts {
+      guard let file = try ReadOnlyFile(path(of: part.name), name: part.name), file.size == part.size else {
+        throw ModelError(part.name, "changed while it was read")
+      }
+      weights.append((part.name, try file.read(file.size)))
+    }
+    return try Self.withFiles(weights[...]) { (weights) throws(ModelError) in
+      var results: [Value] = []
+      for precision in precisions {
+        results.append(try body(try EmbeddingModel(files: files, weights: weights, precision: precision)))
+      }
+      return results
+    }
+  }
+
+  /// Hands over the bytes of all files at once.
+  private static func withFiles<Value>(
+    _ files: ArraySlice<(name: String, bytes: [UInt8])>, before: [WeightsFile] = [],
+    _ body: ([WeightsFile]) throws(ModelError) -> Value
+  ) throws(ModelError) -> Value {
+    guard let file = files.first else { return try body(before) }
+    let result = file.bytes.withUnsafeBytes { bytes in
+      Result { () throws(ModelError) in
+        try withFiles(files.dropFirst(), before: before + [WeightsFile(name: file.name, bytes: bytes)], body)
+      }
+    }
+    return try result.get()
+  }
+
   /// The files that stand in clear.
   package func clearFiles() throws(ModelError) -> ModelFiles {
     var contents: [String: [UInt8]] = [:]

@@ -9,7 +9,7 @@ import Wire
 struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "models", abstract: "Publish models that only an attested enclave can open.",
-    subcommands: [Publish.self, List.self])
+    subcommands: [Verify.self, Publish.self, List.self])
 
   struct Publish: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -59,9 +59,10 @@ struct ModelsCommand: ParsableCommand {
         rootsFile: kmsRoots)
       let path = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
       let name = self.name ?? URL(filePath: path).lastPathComponent
-      let published = try ModelPublisher(store: try context.store(), kms: kms).publish(
+      let store = try context.store()
+      let published = try ModelPublisher(store: store, kms: kms).publish(
         folder: path, name: name, key: try KMSKeyARN(kmsKey), publisher: try keys.signingKey(.publisher),
-        nowMs: Timestamps.nowMs(), progress: { screen.stage("model", $0) })
+        nowMs: Timestamps.nowMs(), policy: try policy(context, store), progress: { screen.stage("model", $0) })
       let manifest = published.manifest
       screen.stage(
         published.wasThere ? "was there" : "published",
@@ -73,6 +74,16 @@ struct ModelsCommand: ParsableCommand {
           ("publisher_key", .text(Hex.encode(manifest.signer.bytes))), ("was_there", .bool(published.wasThere)),
         ]))
       screen.out(manifest.digest.hex)
+    }
+
+    /// The policy, where this user trusts an officer already: a publisher need not.
+    private func policy(_ context: ClientContext, _ store: any ObjectStore) throws -> PolicyClaims? {
+      let trust = TrustStore(home: context.home)
+      guard let profile = try? context.profile() else {
+        context.screen.note("no trust profile: whether the policy permits this model is not looked at")
+        return nil
+      }
+      return try trust.policies(profile).refresh(from: store, nowMs: Timestamps.nowMs()).claims
     }
   }
 

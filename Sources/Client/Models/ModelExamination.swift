@@ -1,0 +1,57 @@
+import Inference
+
+/// What a model folder is, and how it runs: everything that can be found out without publishing it.
+package struct ModelExamination: Sendable {
+  /// How it runs in one precision.
+  package struct Run: Sendable {
+    package let precision: Precision
+    package let footprint: ModelFootprint
+    /// How near its result on one short text is to fp32's, as a cosine: a look, no measure of accuracy. Nil where the
+    /// weights were not read.
+    package let cosine: Float?
+  }
+
+  package let description: ModelDescription
+  package let config: ModelConfig
+  package let runs: [Run]
+
+  /// Examines a folder as a worker would.
+  ///
+  /// - Parameter readsWeights: judges every weight and computes one text; else headers alone are read.
+  /// - Throws: ``ClientError`` of kind `notFound` for no folder, `invalid` for a model that is refused.
+  package init(folder path: String, readsWeights: Bool) throws {
+    guard try PrivateFiles.isDirectory(path) != nil else {
+      throw ClientError(.notFound, "there is no folder \(path)", remedy: "name the folder of a model")
+    }
+    do throws(ModelError) {
+      let folder = ModelFolder(path: path)
+      (description, config) = (try folder.describe(), try folder.config())
+      let outputs = readsWeights ? try folder.load(in: Precision.allCases, Self.output) : nil
+      let config = config
+      runs = Precision.allCases.enumerated().map { index, precision in
+        Run(
+          precision: precision, footprint: ModelFootprint(config, precision: precision),
+          cosine: outputs.map { Self.cosine($0[index], $0[0]) })
+      }
+    } catch {
+      throw ClientError(
+        .invalid, "\(path) is no model that can be computed: \(error)",
+        remedy: "mend the folder; docs/models.md says what is computed")
+    }
+  }
+
+  private static func output(_ model: EmbeddingModel) throws(ModelError) -> [Float] {
+    do {
+      let pair = model.operation == .score ? "A bridge over the river." : nil
+      return try model.embed([model.tokenize("The old stone bridge.", pair: pair)])[0]
+    } catch {
+      throw ModelError("model", "gives no finite result in \(model.precision.rawValue)")
+    }
+  }
+
+  private static func cosine(_ left: [Float], _ right: [Float]) -> Float {
+    func dot(_ left: [Float], _ right: [Float]) -> Float { zip(left, right).reduce(0) { $0 + $1.0 * $1.1 } }
+    let length = (dot(left, left) * dot(right, right)).squareRoot()
+    return length > 0 ? min(1, dot(left, right) / length) : 1
+  }
+}
