@@ -11,6 +11,20 @@ import Wire
 
 @Suite("What host, store and surroundings cannot choose for the client")
 struct GuardTests {
+  @Test("an operation that the model does not compute, and a prompt that it does not have, are refused before sealing")
+  func operations() throws {
+    let desk = try Desk()
+    let path = try desk.file("one.jsonl", #"{"id":"a","text":"x"}"# + "\n")
+    func refusal(_ change: (inout SubmissionRequest) -> Void) -> ClientError? {
+      var request = SubmissionRequest()
+      change(&request)
+      return clientError { _ = try desk.submitter.prepare(JSONLFile(path: path), request, nowMs: Desk.nowMs) }
+    }
+    #expect(refusal { _ in } == nil)
+    #expect(refusal { $0.operation = .classify }?.kind == .rejected, "the policy allows embed alone")
+    #expect(refusal { $0.prompt = "query" }?.reason.contains("has no prompt query") == true)
+  }
+
   @Test("a receipt under an older policy than the job was sealed under is refused")
   func rolledBackPolicy() throws {
     let desk = try Desk()

@@ -19,6 +19,22 @@ struct InputTests {
     return try surveyor.survey(JSONLFile(path: path))
   }
 
+  @Test("pairs are judged by the operation: a score needs one, an embedding has none")
+  func pairs() throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "input-\(UUID().uuidString).jsonl").path
+    let lines = #"{"id":"a","text":"q","text_pair":"p"}"# + "\n" + #"{"id":"b","text":"q"}"# + "\n"
+    try Data(lines.utf8).write(to: URL(filePath: path))
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    func problems(_ operation: ModelOperation) throws -> [String] {
+      try InputSurveyor(
+        tokenizer: nil, operation: operation, dimensions: nil, maximumItems: 10, maximumBytes: 1 << 20
+      ).survey(JSONLFile(path: path)).problems.map { "\($0.place) \($0.code)" }
+    }
+    #expect(try problems(.embed) == ["line 1 unsupported_input"])
+    #expect(try problems(.score) == ["line 2 missing_parameter"])
+    #expect(try problems(.classify) == [])
+  }
+
   @Test("every wrong line is named with its number, its code and its parameter")
   func problems() throws {
     let good = #"{"id":"a","text":"one"}"#

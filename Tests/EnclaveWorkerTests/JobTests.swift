@@ -52,6 +52,30 @@ struct JobTests {
     #expect(try world.open(.errors, of: seen).isEmpty)
   }
 
+  @Test("Weights in several sealed files give the same results as in one, and one that is another's is not taken")
+  func shards() throws {
+    let (one, several) = (try TestWorld(), try TestWorld(isSharded: true))
+    try one.start()
+    try several.start()
+    let input = TestWorld.lines(20)
+    func output(_ world: TestWorld) throws -> [UInt8] {
+      let seen = try world.host(try world.bundle(try world.manifest(for: input, items: 20), input)).runJob()
+      #expect(seen.code == .ok)
+      return try world.open(.output, of: seen)
+    }
+    let expected = try output(one)
+    var host = several.host(try several.bundle(try several.manifest(for: input, items: 20), input))
+    let names = (1...2).map { JobStream.model(several.modelDigest, name: "model-0000\($0)-of-00002.safetensors.age") }
+    let swapped = Dictionary(uniqueKeysWithValues: zip(names, names.reversed().map { host.objects[$0] ?? [] }))
+    let objects = host.objects
+    host.objects.merge(swapped) { $1 }
+    #expect(try host.runJob().code == .retry)
+    host.objects = objects
+    host.objects[names[1]] = nil
+    #expect(try host.runJob().code == .retry)
+    #expect(try output(several) == expected)
+  }
+
   @Test("Results do not depend on the pieces that the host serves, nor on a cached model")
   func pieces() throws {
     let world = try TestWorld()

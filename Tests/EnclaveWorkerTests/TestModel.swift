@@ -20,6 +20,26 @@ enum TestModel {
     ]
   }
 
+  /// The weights in files of a few tensors each, and the index over them.
+  static func shards() throws -> (index: [UInt8], files: [(name: String, bytes: [UInt8])]) {
+    let whole = try weights()
+    let header = try SafetensorsHeader(parsing: whole, fileSize: whole.count)
+    let middle = header.tensors.count / 2
+    var places: [String] = []
+    let files = [header.tensors[..<middle], header.tensors[middle...]].enumerated().map { number, tensors in
+      let (name, first) = ("model-0000\(number + 1)-of-00002.safetensors", tensors.first?.offset ?? 0)
+      let members = tensors.map { tensor in
+        places.append("\"\(tensor.name)\":\"\(name)\"")
+        let range = "[\(tensor.offset - first),\(tensor.offset - first + tensor.byteCount)]"
+        return "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),\"data_offsets\":\(range)}"
+      }
+      let text = Array("{\(members.joined(separator: ","))}".utf8)
+      let data = whole[(header.dataStart + first)...].prefix(tensors.reduce(0) { $0 + $1.byteCount })
+      return (name, (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + data)
+    }
+    return (Array("{\"weight_map\":{\(places.joined(separator: ","))}}".utf8), files)
+  }
+
   static func weights(_ labels: [String] = []) throws -> [UInt8] {
     let shapes = EncoderTensors(config: try ModelConfig(files: ModelFiles(clear(labels)))).shapes
     var header: [String] = []

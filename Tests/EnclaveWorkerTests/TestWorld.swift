@@ -12,6 +12,8 @@ final class TestWorld {
   static let modelKey = "arn:aws:kms:us-east-1:111122223333:key/22222222-2222-2222-2222-222222222222"
 
   let labels: [String]
+  /// Whether the weights are in several files.
+  let isSharded: Bool
   var operation: String { labels.isEmpty ? "embed" : labels.count == 1 ? "score" : "classify" }
   let officer, publisher, submitter: SigningKey
   let recipient: HybridIdentity
@@ -30,8 +32,8 @@ final class TestWorld {
   static var now: UInt64 { UInt64(cplatform_now_ms()) }
 
   /// - Parameter labels: the model classifies (or scores, with one); none for embeddings.
-  init(pinsPolicy: Bool = false, labels: [String] = []) throws {
-    self.labels = labels
+  init(pinsPolicy: Bool = false, labels: [String] = [], isSharded: Bool = false) throws {
+    (self.labels, self.isSharded) = (labels, isSharded)
     (officer, publisher, submitter) = (try .generate(), try .generate(), try .generate())
     recipient = try HybridIdentity.generate()
     kms = try TestKMS()
@@ -40,7 +42,7 @@ final class TestWorld {
       moduleEndpoint: .unix("/unused"), pinsPolicy: pinsPolicy)
     enclave = try Enclave(image: image, module: module)
     worker = Worker(enclave: enclave)
-    let manifest = try Self.publish(labels, by: publisher)
+    let manifest = try Self.publish(Self.files(labels, isSharded), by: publisher)
     modelDigest = manifest.digest
     policyClaims = PolicyClaims(
       version: 5, issuedMs: Self.now, notAfterMs: Self.now + 3_600_000, measurements: [], epochKey: Self.epochKey,
@@ -53,8 +55,27 @@ final class TestWorld {
       formats: ["safetensors"], dtypes: ["F32"], maximumItems: 10_000, maximumInputBytes: 1 << 30,
       recoveryRecipients: [], requireHybridTLS: true, useFIPSEndpoint: false)
     model[.model(modelDigest, name: "manifest.cose")] = manifest.bytes
-    for (name, bytes) in TestModel.clear(labels) { model[.model(modelDigest, name: name)] = bytes }
-    model[.model(modelDigest, name: "model.safetensors.age")] = try sealWeights(TestModel.weights(labels))
+    for file in try Self.files(labels, isSharded) where !file.isSealed {
+      model[.model(modelDigest, name: file.name)] = file.bytes
+    }
+    try serveWeights()
+  }
+
+  /// Seals each weight file under the manifest of the day.
+  private func serveWeights() throws {
+    for file in try Self.files(labels, isSharded) where file.isSealed {
+      model[.model(modelDigest, name: "\(file.name).age")] = try sealWeights(file.bytes)
+    }
+  }
+
+  private static func files(
+    _ labels: [String], _ isSharded: Bool
+  ) throws -> [(name: String, bytes: [UInt8], isSealed: Bool)] {
+    var files = TestModel.clear(labels).map { (name: $0.key, bytes: $0.value, isSealed: false) }
+    guard isSharded else { return files + [("model.safetensors", try TestModel.weights(labels), true)] }
+    let shards = try TestModel.shards()
+    files.append(("model.safetensors.index.json", shards.index, false))
+    return files + shards.files.map { ($0.name, $0.bytes, true) }
   }
 
   deinit { kms.stop() }
@@ -62,14 +83,14 @@ final class TestWorld {
   /// Publishes the same files under other claims, which the policy allows to the submitter.
   func republish(_ change: (inout ModelManifestClaims) -> Void) throws {
     let files = model
-    let manifest = try Self.publish(labels, by: publisher, change)
+    let manifest = try Self.publish(Self.files(labels, isSharded), by: publisher, change)
     for (stream, bytes) in files {
       guard case .model(_, let name) = stream else { continue }
       model[.model(manifest.digest, name: name)] = bytes
     }
     modelDigest = manifest.digest
     model[.model(modelDigest, name: "manifest.cose")] = manifest.bytes
-    model[.model(modelDigest, name: "model.safetensors.age")] = try sealWeights(TestModel.weights(labels))
+    try serveWeights()
     policyClaims.submitters = [
       PolicySubmitter(
         name: "s", key: submitter.verifyingKey, operations: ["embed", "classify", "score"], models: [modelDigest])
@@ -77,19 +98,19 @@ final class TestWorld {
   }
 
   private static func publish(
-    _ labels: [String], by publisher: SigningKey, _ change: (inout ModelManifestClaims) -> Void = { _ in }
+    _ files: [(name: String, bytes: [UInt8], isSealed: Bool)], by publisher: SigningKey,
+    _ change: (inout ModelManifestClaims) -> Void = { _ in }
   ) throws -> Signed<ModelManifestClaims> {
-    let weights = try TestModel.weights(labels)
-    var files = TestModel.clear(labels).map {
-      ModelFile(name: $0.key, size: UInt64($0.value.count), sha256: SHA256.digest(of: $0.value), isSealed: false)
-    }
-    files.append(
+    let config = try ModelConfig(
+      files: ModelFiles(Dictionary(uniqueKeysWithValues: files.filter { !$0.isSealed }.map { ($0.name, $0.bytes) })))
+    let files = files.map {
       ModelFile(
-        name: "model.safetensors", size: UInt64(weights.count), sha256: SHA256.digest(of: weights), isSealed: true))
+        name: $0.name, size: UInt64($0.bytes.count), sha256: SHA256.digest(of: $0.bytes), isSealed: $0.isSealed)
+    }
     var claims = ModelManifestClaims(
       name: "tiny", architecture: "bert", format: "safetensors", dtypes: ["F32"],
-      operations: [labels.isEmpty ? "embed" : labels.count == 1 ? "score" : "classify"],
-      maximumTokens: 24, dimensions: labels.isEmpty ? 32 : UInt64(labels.count), createdMs: now, files: files)
+      operations: [config.output.operation.rawValue],
+      maximumTokens: 24, dimensions: UInt64(config.dimensions), createdMs: now, files: files)
     change(&claims)
     return try Signed.sign(claims, with: publisher)
   }

@@ -113,7 +113,8 @@ package enum ModelOutput: Sendable {
           throw reader.failure("type", "is empty")
         }
         let path = try reader.string("path", default: "")
-        guard type == "Transformer" ? path.isEmpty : isPlainPath(path) else {
+        // Nothing is read for Normalize.
+        guard type == "Transformer" || type == "Normalize" && path.isEmpty ? path.isEmpty : isPlainPath(path) else {
           throw reader.failure("path", "must be a folder within the model's, and none for the Transformer")
         }
         modules.append(Module(type: String(type), path: path))

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Inference
 import SealedCrypto
 import Wire
 
@@ -41,6 +42,12 @@ struct SyncCommand: ParsableCommand {
   var tenant: String?
   @Option(help: "Name or digest of the model (default: the only one that the policy allows you).")
   var model: String?
+  @Option(help: ArgumentHelp("What to compute: embed or classify.", valueName: "operation"))
+  var operation: ModelOperation = .embed
+  @Option(
+    help: ArgumentHelp(
+      "Which of the model's prompts stands before each text (default: the model's).", valueName: "name"))
+  var prompt: String?
   @Option(help: ArgumentHelp("Write the verified results of earlier jobs to folder/NUMBER.", valueName: "folder"))
   var fetch: String?
   @Option(help: "With --fetch: jsonl or npy.")
@@ -74,6 +81,8 @@ struct SyncCommand: ParsableCommand {
       throw ValidationError("--quiet and --wait-lock take 0 to 86400 seconds.")
     }
     guard QueueFolder.isLegal(schedule) else { throw ValidationError(QueueFolder.rule) }
+    // A document of the folder is one text.
+    guard operation != .score else { throw ValidationError("a score is of a pair of texts: submit a file of lines.") }
   }
 
   func run() throws {
@@ -97,6 +106,8 @@ struct SyncCommand: ParsableCommand {
   private func request(_ settings: ClientSettings) throws -> SyncRequest {
     var submission = SubmissionRequest()
     submission.model = settings.model
+    submission.operation = operation
+    submission.prompt = prompt
     submission.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
     submission.queue = schedule
     submission.stream = stream
