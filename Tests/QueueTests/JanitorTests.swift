@@ -124,10 +124,47 @@ struct JanitorTests {
     }
   }
 
+  @Test("A commit that lands after a cancelled or dead job's bundle has left is taken over before the row goes")
+  func lateCommit() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    try scene(store, objects)
+    let (cancelled, dead) = (try jobName(2), try jobName(3))
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy)
+    #expect(try janitor.pass(at: now + .seconds(11)).cleared.contains(cancelled))
+    // A dead job is cleared and pruned in one pass, unless a kill or an error comes between.
+    #expect(try store.markCleared([dead], in: .dead, at: now + .seconds(11)) == [dead])
+    for job in [cancelled, dead] { objects.commits[job] = try .sample(1, .partial) }
+    let summary = try janitor.pass(at: now + .seconds(201))
+    #expect(Set(summary.adopted) == [cancelled, dead] && summary.prunedJobs == 1)
+    for job in [cancelled, dead] { #expect(try store.inspect(job)?.job.commit == .sample(1, .partial)) }
+    // From then on they are finished jobs like any other.
+    let last = try janitor.pass(at: now + .seconds(302))
+    #expect(last.prunedJobs == 2 && last.unproven == 0)
+    #expect(try store.integrityFaults().isEmpty)
+  }
+
+  @Test("A late commit whose receipt is not there keeps the row, and is named")
+  func lateCommitUnproven() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    try scene(store, objects)
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy)
+    _ = try janitor.pass(at: now + .seconds(11))
+    let job = try jobName(2)
+    objects.commits[job] = try .sample(1)
+    objects.withoutReceipt = [job]
+    let summary = try janitor.pass(at: now + .seconds(101))
+    #expect(summary.unproven == 1 && summary.unprovenExamples.first?.hasPrefix("\(job)") == true)
+    #expect(try store.inspect(job)?.job.state == .cancelled)
+  }
+
   @Test("A store that goes away at any call, or a kill there, loses nothing; a later pass ends the work")
   func interruptions() throws {
-    // Evidence and removal of three bundles, and three removals once more.
-    let needed = 9
+    // Evidence and removal of three bundles; evidence of the two that have no commit, and three removals, once more.
+    let needed = 11
     for calls in 0...needed {
       let fixture = try StoreFixture(.sqlite)
       defer { fixture.remove() }

@@ -13,15 +13,21 @@ final class StoreFixture {
   let kind: StoreKind
   let folder: URL
   let policy: RetryPolicy
+  private let membersPerStep: Int
   private(set) var store: SQLiteQueue
 
-  init(_ kind: StoreKind, policy: RetryPolicy = RetryPolicy(strikeLimit: 3), seed: UInt64 = 1) throws {
+  init(
+    _ kind: StoreKind, policy: RetryPolicy = RetryPolicy(strikeLimit: 3), seed: UInt64 = 1,
+    membersPerStep: Int = QueueLimits.membersPerStep
+  ) throws {
     self.kind = kind
     self.policy = policy
+    self.membersPerStep = membersPerStep
     folder = StoreFixture.root.appending(path: "queue-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     store = try SQLiteQueue(
-      path: folder.appending(path: "queue.db").path, retryPolicy: policy, random: SeededRandom(seed: seed))
+      path: folder.appending(path: "queue.db").path, retryPolicy: policy, random: SeededRandom(seed: seed),
+      membersPerStep: membersPerStep)
   }
 
   /// Closes the store and removes its folder.
@@ -54,7 +60,9 @@ final class StoreFixture {
         try FileManager.default.moveItem(at: copy.appending(path: name), to: folder.appending(path: name))
       }
     }
-    store = try SQLiteQueue(path: path, retryPolicy: policy, random: SeededRandom(seed: seed))
+    store = try SQLiteQueue(
+      path: path, retryPolicy: policy, random: SeededRandom(seed: seed),
+      membersPerStep: membersPerStep)
   }
 }
 

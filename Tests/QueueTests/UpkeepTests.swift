@@ -184,7 +184,7 @@ struct UpkeepTests {
       ),
       (
         "skipped run",
-        "INSERT INTO runs VALUES (1, 's', 1, 'clock', 1, 'overlap', 0); UPDATE jobs SET run = 1 WHERE id = 1"
+        "INSERT INTO runs (id, schedule, nominal_at, cause, opened_at, skipped) VALUES (1, 's', 1, 'clock', 1, 'overlap'); UPDATE jobs SET run = 1 WHERE id = 1"
       ),
       ("counter", "UPDATE job_counts SET jobs = jobs + 1 WHERE state = 'dead'"),
       ("schema", "DROP INDEX jobs_retry"),

@@ -89,7 +89,10 @@ struct DaemonConfiguration: Sendable {
     do { return try Endpoint("unix:\(folder)/\(name)") } catch { throw ConfigurationError("\(error)") }
   }
 
-  private static func readKey(_ path: String) throws -> VerifyingKey {
+  /// Reads an Ed25519 public key in hexadecimal, as `policy keygen` writes it.
+  ///
+  /// - Throws: ``CannotStart``, ``ConfigurationError``; the words name the file.
+  static func readKey(_ path: String) throws -> VerifyingKey {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw CannotStart("the policy's key \(path) cannot be read")
     }

@@ -28,6 +28,7 @@ final class Daemon: Sendable {
   private let states: StateWriter
   private let credentials: DefaultCredentials
   private let log: Logger
+  private let metrics: DaemonMetrics
 
   /// Opens store, database and sockets; starts nothing yet.
   init(_ configuration: DaemonConfiguration, credentials: DefaultCredentials, log: Logger) throws {
@@ -37,6 +38,7 @@ final class Daemon: Sendable {
     let folder = configuration.stateFolder
     try Self.reading("the state folder", folder) { try StateFolder.prepare(folder, log) }
     let metrics = DaemonMetrics()
+    self.metrics = metrics
     store = try StoreURL.open(configuration.storeURL, create: true, observer: metrics)
     queue = try SQLiteQueue(
       path: folder + "/" + StateFolder.database, program: Version.text, backups: StateFolder.migrationBackups(folder))
@@ -114,6 +116,7 @@ final class Daemon: Sendable {
     // Whoever held a lease is gone with the process that held it: there is only one.
     for lease in try queue.reap(.all, at: clock.now()) {
       log.warning("was under way when the daemon ended", metadata: ["job": "\(lease.job)"])
+      metrics.leaseReaped(lease.fault)
       states.note(CollectionOfOne(lease.job))
     }
     let server = try OperatorServer(listenOn: .unix(configuration.socketPath), log: log) { [desk] in

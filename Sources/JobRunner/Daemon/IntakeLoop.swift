@@ -117,6 +117,11 @@ final class IntakeLoop: @unchecked Sendable {
     var hasWork = !summary.newJobs.isEmpty
     let turn = try SchedulerDriver(schedules.ticking, store: queue).turn(at: now)
     events.schedulesTurned(turn)
+    for run in turn.filled {
+      log.notice("schedule run has the rest of its members", metadata: ["run": "\(run)"])
+      try states.note(membersOf: run)
+      hasWork = true
+    }
     for (schedule, runs) in turn.opened {
       for run in runs {
         log.info("schedule run opened", metadata: ["schedule": "\(schedule)", "run": "\(run)"])

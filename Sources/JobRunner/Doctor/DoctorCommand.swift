@@ -93,15 +93,7 @@ extension Doctor.Settings {
     socketPath = values.path(.socket) ?? stateFolder.map(StateFolder.socket)
     workers = values.workers.map { ($0.name, $0.endpoint) }
     schedulesFolder = values.text(.schedules)
-    policyKey = read(.policyKey) { path in
-      guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-        throw CannotStart("\(path) cannot be read")
-      }
-      guard let bytes = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
-        throw CannotStart("\(path) does not hold a key in hexadecimal")
-      }
-      return try VerifyingKey(bytes)
-    }
+    policyKey = read(.policyKey, DaemonConfiguration.readKey)
     if let path = values.text(.policyKey) { files.append(("policy key", path, false)) }
     if let text = values.text(.awsProfile), let colon = text.lastIndex(of: ":") {
       files.append(("credentials file", String(text[..<colon]), true))

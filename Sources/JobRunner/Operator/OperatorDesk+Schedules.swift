@@ -135,7 +135,7 @@ extension OperatorDesk {
   }
 
   private func members(of entry: ScheduleEntry, _ run: RunID) throws -> OperatorReply {
-    guard let found = try queue.runs(of: entry.name, limit: .max).first(where: { $0.id == run }) else {
+    guard let found = try queue.run(run), found.schedule == entry.name else {
       return .missing("\(entry.name) has no run \(run)", remedy: "`schedule show \(entry.name)` lists its runs")
     }
     let jobs = try queue.list(JobFilter(run: run, limit: 10_000))

@@ -24,6 +24,7 @@ enum ScheduleFigures {
       switch run.status {
       case .skipped: "skipped: \(run.skipped?.rawValue ?? "")"
       case .completed where members == 0: "no bundle"
+      case .unknown where members == 0: "not on record"
       case let status: status.rawValue
       }
     return RunLine(nominalMs: run.nominalAt.milliseconds, status: status, members: members)

@@ -112,7 +112,7 @@ struct StatusTables {
     switch status {
     case "completed": "good"
     case "running": "busy"
-    case "no bundle": "plain"
+    case "no bundle", "unknown", "not on record": "plain"
     case "partial": "warn"
     default: status.hasPrefix("skipped") ? "warn" : "bad"
     }

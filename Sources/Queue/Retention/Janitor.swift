@@ -5,11 +5,14 @@ import Wire
 //   finished, cancelled   (grace)  evidence ─▶ bundle out of the inbox ─▶ mark          (age) ─▶ bundle once more ─▶ row
 //   dead                                                        (age)  evidence ─▶ mark ─▶ bundle ─▶ row
 //
+//   and before the row of a cancelled or dead job goes: evidence once more
+//
 // - *Evidence* is read from the object store each time: of a finished job the very commit of its row and the receipt
 //   with the digest that the commit names; of the others, that there is no commit. A commit that is found beside a
 //   cancelled or dead job ends it as finished instead. Without evidence everything stays, and somebody is told.
 // - A dead job is marked before its bundle goes, so that `retry` never brings back a job without a bundle.
-// - Before the row goes the bundle is removed once more: a client may have sent it again.
+// - Before the row goes the bundle is removed once more: a client may have sent it again. And a write of a commit that was
+//   on its way when the job ended may have landed since: it is taken over, not forgotten.
 // - A row's name stays known (`pruned`), so that even a bundle that comes back after all that is not run again.
 
 /// What the object store has of a job's end.
@@ -101,7 +104,7 @@ package struct Janitor {
     }
     if let age = policy.dead { try clearDead(before: now.earlier(by: age), at: now, limit: limit) }
     for state in [JobState.finished, .cancelled, .dead] {
-      if let age = policy.age(of: state) { try prune(state, before: now.earlier(by: age), limit: limit) }
+      if let age = policy.age(of: state) { try prune(state, before: now.earlier(by: age), at: now, limit: limit) }
     }
     if let age = policy.cancelled { try forgetCancels(before: now.earlier(by: age), limit: limit) }
     if let age = policy.records {
@@ -128,10 +131,14 @@ package struct Janitor {
     }
   }
 
-  private mutating func prune(_ state: JobState, before end: Timestamp, limit: Int) throws {
-    let jobs = try page(Question(state: state, isCleared: true), before: end, limit: limit)
-    for job in jobs { try objects.removeBundle(of: job) }
-    summary.prunedJobs += try queue.prune(jobs.map(\.name))
+  private mutating func prune(_ state: JobState, before end: Timestamp, at now: Timestamp, limit: Int) throws {
+    var doomed: [JobName] = []
+    for job in try page(Question(state: state, isCleared: true), before: end, limit: limit) {
+      guard try state == .finished || isProven(job, at: now) else { continue }
+      try objects.removeBundle(of: job)
+      doomed.append(job.name)
+    }
+    summary.prunedJobs += try queue.prune(doomed)
   }
 
   private mutating func forgetCancels(before end: Timestamp, limit: Int) throws {

@@ -12,6 +12,7 @@ enum QueueSchema {
     migrator.registerMigration("2 retention") { db in try db.execute(sql: retention) }
     migrator.registerMigration("3 schedules") { db in try db.execute(sql: schedules) }
     migrator.registerMigration("4 meta") { db in try db.execute(sql: meta) }
+    migrator.registerMigration("5 runs") { db in try db.execute(sql: runs) }
     return migrator
   }()
 

@@ -87,7 +87,7 @@ extension SQLiteQueue: RetentionStore {
       """
       DELETE FROM runs WHERE id IN (
         SELECT id FROM runs AS old
-        WHERE opened_at < :end AND open_members = 0 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.run = old.id)
+        WHERE opened_at < :end AND open_members = 0 AND filling IS NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.run = old.id)
           AND EXISTS (SELECT 1 FROM runs AS newer WHERE newer.schedule = old.schedule
             AND newer.nominal_at > old.nominal_at AND newer.cause = 'clock')
         ORDER BY opened_at LIMIT :limit)

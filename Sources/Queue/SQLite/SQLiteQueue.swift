@@ -19,6 +19,7 @@ package final class SQLiteQueue: QueueStore {
   private let onCommit = Mutex<(@Sendable (Double) -> Void)?>(nil)
   let retryPolicy: RetryPolicy
   let random: any RandomSource
+  let membersPerStep: Int
 
   /// The backup that was made because the schema was older, nil where nothing had to be migrated.
   package let migrationBackup: DatabaseBackup?
@@ -27,16 +28,18 @@ package final class SQLiteQueue: QueueStore {
   ///
   /// - Parameters:
   ///   - program: this program's version; noted when it migrates.
+  ///   - membersPerStep: the most jobs that a run takes in one transaction.
   ///   - backups: where a backup goes before a migration; nil makes none.
   /// - Throws: ``QueueError/alreadyOpen(path:)``, ``QueueError/schemaTooNew(path:schema:needs:)``,
   ///   ``QueueError/unavailable(_:)``, ``QueueError/backupRefused(path:reason:)``
   package init(
     path: String, retryPolicy: RetryPolicy = RetryPolicy(), random: any RandomSource = SystemRandom(),
-    program: String? = nil, backups: BackupFolder? = nil
+    membersPerStep: Int = QueueLimits.membersPerStep, program: String? = nil, backups: BackupFolder? = nil
   ) throws {
     self.path = path
     self.retryPolicy = retryPolicy
     self.random = random
+    self.membersPerStep = max(1, membersPerStep)
     let database = try DatabaseFile.open(path, create: true)
     self.database = database
     migrationBackup = try DatabaseFile.translating(path) {

@@ -14,6 +14,8 @@ package struct SchedulerDriver {
   package struct Turn: Hashable, Sendable {
     /// Runs that were opened: schedule and run.
     package var opened: [String: [RunID]] = [:]
+    /// Runs that a kill or an error had cut short, and that have all of their members now.
+    package var filled: [RunID] = []
     /// Nominal times that were passed over.
     package var skipped: [String: [SkipReason]] = [:]
     /// When the next schedule is due; nil when none ever is.
@@ -23,6 +25,7 @@ package struct SchedulerDriver {
   /// Opens every run that is due.
   package func turn(at now: Timestamp) throws -> Turn {
     var turn = Turn()
+    turn.filled = try store.fillRuns()
     for machine in machines {
       let name = machine.definition.name
       var due: Timestamp? = now

@@ -6,6 +6,8 @@ package enum QueueLimits {
   package static let unnamedQueues = 256
   /// Retries that one claim makes ready; the next claim goes on.
   package static let retriesPerClaim = 256
+  /// Members that a run takes in one transaction: other calls wait no longer than that takes.
+  package static let membersPerStep = 1_000
   /// Of a job's history these are kept: its first attempts…
   package static let oldestAttempts: Int64 = 16
   /// …and its last.

@@ -106,9 +106,16 @@ package protocol QueueStore: Sendable {
 
   // MARK: Schedules
 
-  /// Opens a run and moves every held job of its queue to ready, in one step. A run with the same schedule and nominal
+  /// Opens a run and moves every job to ready that its queue holds at this moment. A run with the same schedule and nominal
   /// time is never opened twice.
+  ///
+  /// A run of many members takes them in steps, each of which is durable; one that was cut short, by a kill or an error, is
+  /// running and gets the rest of the same members by ``fillRuns()`` or by the next run that is opened.
   func openRun(_ run: NewRun, at now: Timestamp) throws -> OpenedRun
+
+  /// Gives runs that were cut short the rest of their members.
+  /// - Returns: those runs.
+  func fillRuns() throws -> [RunID]
 
   /// Notes that a nominal time passed without a run (overlap, late start), so that it is not considered again.
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws
@@ -119,6 +126,9 @@ package protocol QueueStore: Sendable {
 
   /// The newest runs first, with what became of their members.
   func runs(of schedule: String, limit: Int) throws -> [Run]
+
+  /// One run; nil when unknown.
+  func run(_ id: RunID) throws -> Run?
 }
 
 /// What a cancel did.

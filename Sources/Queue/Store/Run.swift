@@ -68,21 +68,27 @@ package struct Run: Hashable, Sendable {
   package let openedAt: Timestamp
   /// Set when the nominal time was passed over.
   package let skipped: SkipReason?
-  /// Members by state; absent means none.
+  /// Members by state, also those whose rows are gone; absent means none.
   package let members: [JobState: Int64]
   /// Finished members by what their receipts say; absent means none.
   package let outcomes: [JobOutcome: Int64]
+  /// Whether it goes on taking members.
+  package let isFilling: Bool
+  /// Whether it had members of which the queue knows nothing: their rows went before such were counted, or it took place
+  /// under another database.
+  package let hasUnknownMembers: Bool
 
-  /// Whether every member has ended (an empty run ends when it is opened).
-  package var isOver: Bool { members.allSatisfy { $0.key.isTerminal || $0.value == 0 } }
+  /// Whether every member that is known has ended (an empty run ends when it is opened).
+  package var isOver: Bool { !isFilling && members.allSatisfy { $0.key.isTerminal || $0.value == 0 } }
 
   /// What the run came to, in one word.
   package var status: RunStatus {
     if skipped != nil { return .skipped }
     guard isOver else { return .running }
     let all = members.values.reduce(0, +)
-    if outcomes[.completed, default: 0] == all { return .completed }
-    return outcomes[.completed, default: 0] + outcomes[.partial, default: 0] == 0 ? .failed : .partial
+    if outcomes[.completed, default: 0] == all { return hasUnknownMembers ? .unknown : .completed }
+    if outcomes[.completed, default: 0] + outcomes[.partial, default: 0] > 0 { return .partial }
+    return hasUnknownMembers ? .unknown : .failed
   }
 }
 
@@ -94,6 +100,8 @@ package enum RunStatus: String, CaseIterable, Sendable {
   case partial
   /// No member gave results.
   case failed
+  /// It may have been any of these: what is still known of its members does not say.
+  case unknown
   /// A member has not ended.
   case running
   /// The nominal time was passed over.

@@ -10,7 +10,6 @@ struct Ledger {
     var attempt: Int64 = 0
     var state = JobState.ready
     var commit: JobCommit?
-    var endedAt: Timestamp?
   }
 
   /// Breaches of the promises, in words.
@@ -27,9 +26,6 @@ struct Ledger {
   mutating func breach(_ words: String) { if breaches.count < 20 { breaches.append(words) } }
 
   func holds(_ lease: Lease) -> Bool { entries[lease.job]?.holder == lease.token }
-
-  /// When the queue gave a job up, and so when only a late commit may still appear beside it.
-  func endedAt(_ job: JobName) -> Timestamp? { entries[job]?.endedAt }
 
   mutating func enqueued(_ jobs: [NewJob], isNew: [Bool]) {
     if jobs.count != isNew.count { breach("enqueue answered \(isNew.count) for \(jobs.count) jobs") }
@@ -62,17 +58,17 @@ struct Ledger {
     if !holds(lease) { breach("\(what) of \(short(lease.job)) took effect without a valid lease") }
   }
 
-  mutating func ended(_ lease: Lease, _ state: JobState, commit: JobCommit? = nil, at now: Timestamp) {
-    move(lease.job, to: state, commit: commit, at: now)
+  mutating func ended(_ lease: Lease, _ state: JobState, commit: JobCommit? = nil) {
+    move(lease.job, to: state, commit: commit)
   }
 
   mutating func reaped(_ lease: ReapedLease) {
     if entries[lease.job]?.holder == nil { breach("\(short(lease.job)) was reaped without a lease") }
-    move(lease.job, to: .retryWait, at: nil)
+    move(lease.job, to: .retryWait)
   }
 
-  mutating func adopted(_ commit: JobCommit, of job: JobName, at now: Timestamp) {
-    move(job, to: .finished, commit: commit, at: now)
+  mutating func adopted(_ commit: JobCommit, of job: JobName) {
+    move(job, to: .finished, commit: commit)
     if let attempt = entries[job]?.attempt { entries[job]?.attempt = max(attempt, commit.attempt) }
   }
 
@@ -96,9 +92,9 @@ struct Ledger {
     entries[job]?.attempt = number
   }
 
-  mutating func cancelled(_ job: JobName, at now: Timestamp) { move(job, to: .cancelled, at: now) }
+  mutating func cancelled(_ job: JobName) { move(job, to: .cancelled) }
 
-  mutating func broughtBack(_ job: JobName) { move(job, to: .ready, at: nil) }
+  mutating func broughtBack(_ job: JobName) { move(job, to: .ready) }
 
   mutating func opened(_ run: NewRun) {
     guard run.trigger == .clock else { return }
@@ -107,19 +103,18 @@ struct Ledger {
     }
   }
 
-  private mutating func move(_ job: JobName, to state: JobState, commit: JobCommit? = nil, at now: Timestamp?) {
+  private mutating func move(_ job: JobName, to state: JobState, commit: JobCommit? = nil) {
     guard let old = entries[job] else { return breach("\(short(job)) moved to \(state.rawValue) and is not known") }
     if old.state == .finished { breach("\(short(job)) was finished and moved to \(state.rawValue)") }
     if let known = old.commit, known != commit { breach("\(short(job)) changed its commit") }
     entries[job]?.state = state
     entries[job]?.holder = nil
     entries[job]?.commit = commit ?? old.commit
-    entries[job]?.endedAt = state.isTerminal ? now : nil
   }
 
   /// A successor has opened the database: what its rows say must be what the calls answered, or, for a call that was under
   /// way, what it would have answered. (That the rows are so is compared whole elsewhere.)
-  mutating func reload(_ rows: [Job], at now: Timestamp) {
+  mutating func reload(_ rows: [Job]) {
     let names = Set(rows.map(\.name))
     for name in entries.keys.sorted() where !names.contains(name) {
       if !hasEnded(name) || !maybeGone.contains(name) { breach("\(short(name)) is gone") }
@@ -130,10 +125,9 @@ struct Ledger {
         if row.attempt < old.attempt { breach("\(short(row.name)): its attempts went back") }
         if old.state == .finished, row.commit != old.commit { breach("\(short(row.name)): its end has changed") }
       }
-      let wasEnded = entries[row.name]?.endedAt
       entries[row.name] = Entry(
         holder: row.state == .running ? LeaseToken(rawValue: 0) : nil, attempt: row.attempt, state: row.state,
-        commit: row.commit, endedAt: row.state.isTerminal ? wasEnded ?? now : nil)
+        commit: row.commit)
     }
   }
 

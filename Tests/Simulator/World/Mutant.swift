@@ -138,4 +138,6 @@ private final class MistakenQueue: RetentionStore, @unchecked Sendable {
   func list(_ filter: JobFilter) throws -> [Job] { try base.list(filter) }
   func stats() throws -> [QueueStats] { try base.stats() }
   func runs(of schedule: String, limit: Int) throws -> [Run] { try base.runs(of: schedule, limit: limit) }
+  func run(_ id: RunID) throws -> Run? { try base.run(id) }
+  func fillRuns() throws -> [RunID] { try base.fillRuns() }
 }

@@ -17,7 +17,6 @@ struct ObjectShelf {
   /// What each cancel statement says; nil for one that does not verify.
   var cancels: [ContentDigest: JobName?] = [:]
   private(set) var commits: [JobName: JobCommit] = [:]
-  private(set) var committedAt: [JobName: Timestamp] = [:]
   /// Job, attempt, file: who wrote it.
   private var files: [JobName: [Int64: [String: Int]]] = [:]
 
@@ -45,10 +44,9 @@ struct ObjectShelf {
   }
 
   /// False when a commit stands already.
-  mutating func commit(_ commit: JobCommit, of job: JobName, at now: Timestamp, overwrites: Bool) -> Bool {
+  mutating func commit(_ commit: JobCommit, of job: JobName, overwrites: Bool) -> Bool {
     guard overwrites || commits[job] == nil else { return false }
     commits[job] = commit
-    committedAt[job] = now
     return true
   }
 

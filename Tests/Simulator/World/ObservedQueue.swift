@@ -30,7 +30,7 @@ struct ObservedQueue: RetentionStore, @unchecked Sendable {
     world.ledger.enqueued(jobs, isNew: isNew)
     for (job, isNew) in zip(jobs, isNew) where isNew {
       // A cancel that came first ends a job as it arrives.
-      if (try? base.inspect(job.name))?.job.state == .cancelled { world.ledger.cancelled(job.name, at: world.trueNow) }
+      if (try? base.inspect(job.name))?.job.state == .cancelled { world.ledger.cancelled(job.name) }
     }
     return isNew
   }
@@ -49,7 +49,7 @@ struct ObservedQueue: RetentionStore, @unchecked Sendable {
 
   private func observed(_ effect: CancelEffect, of job: JobName) -> CancelEffect {
     world.count("cancel: \(effect.rawValue)")
-    if effect == .cancelled { world.ledger.cancelled(job, at: world.trueNow) }
+    if effect == .cancelled { world.ledger.cancelled(job) }
     return effect
   }
 
@@ -66,29 +66,29 @@ struct ObservedQueue: RetentionStore, @unchecked Sendable {
   func finish(_ lease: Lease, with commit: JobCommit, at now: Timestamp) throws {
     try fenced("finish", lease) { try base.finish(lease, with: commit, at: now) }
     check(commit, of: lease.job)
-    world.ledger.ended(lease, .finished, commit: commit, at: world.trueNow)
+    world.ledger.ended(lease, .finished, commit: commit)
   }
 
   func fail(_ lease: Lease, with fault: Fault, at now: Timestamp) throws -> Timestamp {
     let due = try fenced("fail", lease) { try base.fail(lease, with: fault, at: now) }
     world.count("fault: \(fault.faultClass.rawValue)")
-    world.ledger.ended(lease, .retryWait, at: world.trueNow)
+    world.ledger.ended(lease, .retryWait)
     return due
   }
 
   func release(_ lease: Lease, at now: Timestamp) throws {
     try fenced("release", lease) { try base.release(lease, at: now) }
-    world.ledger.ended(lease, .ready, at: world.trueNow)
+    world.ledger.ended(lease, .ready)
   }
 
   func giveUp(_ lease: Lease, at now: Timestamp) throws {
     try fenced("giveUp", lease) { try base.giveUp(lease, at: now) }
-    world.ledger.ended(lease, .dead, at: world.trueNow)
+    world.ledger.ended(lease, .dead)
   }
 
   func cancel(_ lease: Lease, at now: Timestamp) throws {
     try fenced("cancel", lease) { try base.cancel(lease, at: now) }
-    world.ledger.ended(lease, .cancelled, at: world.trueNow)
+    world.ledger.ended(lease, .cancelled)
   }
 
   func reap(_ scope: ReapScope, at now: Timestamp) throws -> [ReapedLease] {
@@ -105,7 +105,7 @@ struct ObservedQueue: RetentionStore, @unchecked Sendable {
     check(commit, of: job)
     if isNew {
       world.count("commit adopted")
-      world.ledger.adopted(commit, of: job, at: world.trueNow)
+      world.ledger.adopted(commit, of: job)
     }
     return isNew
   }
@@ -150,4 +150,6 @@ struct ObservedQueue: RetentionStore, @unchecked Sendable {
   func stats() throws -> [QueueStats] { try base.stats() }
   func standing(of schedule: String) throws -> ScheduleStanding { try base.standing(of: schedule) }
   func runs(of schedule: String, limit: Int) throws -> [Run] { try base.runs(of: schedule, limit: limit) }
+  func run(_ id: RunID) throws -> Run? { try base.run(id) }
+  func fillRuns() throws -> [RunID] { try base.fillRuns() }
 }

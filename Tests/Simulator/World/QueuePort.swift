@@ -61,6 +61,7 @@ final class QueuePort: RetentionStore, @unchecked Sendable {
   func openRun(_ run: NewRun, at now: Timestamp) throws -> OpenedRun {
     try call(.openRun) { try $0.openRun(run, at: now) }
   }
+  func fillRuns() throws -> [RunID] { try call(.standing) { try $0.fillRuns() } }
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws {
     try call(.skipRun) { try $0.skipRun(schedule: schedule, nominalAt: nominalAt, reason: reason, at: now) }
   }
@@ -98,4 +99,5 @@ final class QueuePort: RetentionStore, @unchecked Sendable {
   func list(_ filter: JobFilter) throws -> [Job] { try process.store.list(filter) }
   func stats() throws -> [QueueStats] { try process.store.stats() }
   func runs(of schedule: String, limit: Int) throws -> [Run] { try process.store.runs(of: schedule, limit: limit) }
+  func run(_ id: RunID) throws -> Run? { try process.store.run(id) }
 }

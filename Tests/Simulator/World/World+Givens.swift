@@ -23,6 +23,9 @@ extension World {
     inboxGrace: .seconds(30), finished: .seconds(240), cancelled: .seconds(240), dead: .seconds(300),
     records: .seconds(5_400))
 
+  /// So few that most runs take several steps.
+  static let membersPerStep = 2
+
   static let queues = ["default", "team-a", "team-b"].compactMap(QueueName.init)
 
   /// Submitters who share a queue; nil for those whom it does not tell apart.

@@ -50,12 +50,13 @@ extension World {
   }
 
   /// A commit may land between an attempt's look for one and the end that the attempt then records, from an earlier attempt
-  /// whose write was on its way. No fence can close that gap; the janitor, which looks once more before a bundle goes, does.
+  /// whose write was on its way. No fence can close that gap; the janitor does, which looks before a bundle goes and once
+  /// more before a row does.
   private func heal(_ process: DaemonProcess) throws {
     let stray = try process.store.list(JobFilter(limit: 100_000)).filter { $0.state != .finished }.map(\.name)
       .filter { shelf.commits[$0] != nil }
     guard !stray.isEmpty else { return }
-    pass(World.retention.inboxGrace.map { $0 + .seconds(300) } ?? .zero)
+    pass(JobState.allCases.compactMap(World.retention.age).max().map { $0 + .seconds(30) } ?? .zero)
     for _ in 0..<3 { _ = try process.sweep(at: now) }
     for job in stray where try process.store.inspect(job)?.job.state == .finished {
       count("late commit found by the janitor")
@@ -122,16 +123,7 @@ extension World {
     let commit = shelf.commits[job.name]
     if job.commit != nil, job.commit != commit { ledger.breach("\(name) is finished by what is not its commit") }
     if job.state == .finished, commit == nil { ledger.breach("\(name) is finished without a commit") }
-    if job.state != .finished, commit != nil {
-      // Only a write that arrived after the job had left the inbox may still stand beside it.
-      let ended = ledger.endedAt(job.name) ?? trueNow
-      let isLate = job.inboxClearedAt != nil && (shelf.committedAt[job.name] ?? trueNow) >= ended
-      if isLate {
-        count("commit after the job had left the inbox")
-      } else {
-        ledger.breach("\(name) has a commit and is \(job.state.rawValue)")
-      }
-    }
+    if job.state != .finished, commit != nil { ledger.breach("\(name) has a commit and is \(job.state.rawValue)") }
     if job.state == .dead, !World.isPoisonous(job.name), !World.isUnopenable(job.name) { count("dead by its faults") }
     let history = try process.store.inspect(job.name)?.attempts ?? []
     let numbers = history.map(\.number)

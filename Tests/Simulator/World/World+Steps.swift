@@ -166,7 +166,7 @@ extension World {
   /// - Returns: whether it stands now; false when another was there.
   func commit(_ commit: JobCommit, of job: JobName, by writer: Int) -> Bool {
     let files = shelf.files(of: job, attempt: commit.attempt)
-    guard shelf.commit(commit, of: job, at: trueNow, overwrites: mutant == .overwritesCommits) else {
+    guard shelf.commit(commit, of: job, overwrites: mutant == .overwritesCommits) else {
       count("second commit refused")
       return false
     }

@@ -177,7 +177,8 @@ final class World {
     forkDisk = copy
     try copy.copy(disk)
     return try SQLiteQueue(
-      path: copy.path, retryPolicy: World.policy, random: SimulatedRandom(seed: queueRandom.state))
+      path: copy.path, retryPolicy: World.policy, random: SimulatedRandom(seed: queueRandom.state),
+      membersPerStep: World.membersPerStep)
   }
 
   /// Writes and syncs on the copy so far.

@@ -128,13 +128,14 @@ extension SQLiteQueue {
     try write { db in
       let insert = try db.cachedStatement(
         sql: """
-          INSERT INTO runs (schedule, nominal_at, cause, opened_at, skipped) VALUES (?, ?, ?, ?, ?)
+          INSERT INTO runs (schedule, nominal_at, cause, opened_at, skipped, has_unknown)
+          VALUES (:schedule, :nominal, :cause, :opened, :skipped, :skipped IS NULL)
           ON CONFLICT (schedule, nominal_at) DO NOTHING
           """)
       return try runs.reduce(into: 0) { count, run in
         try insert.execute(arguments: [
-          run.schedule, run.nominalAt.milliseconds, run.trigger.rawValue, run.openedAt.milliseconds,
-          run.skipped?.rawValue,
+          "schedule": run.schedule, "nominal": run.nominalAt.milliseconds, "cause": run.trigger.rawValue,
+          "opened": run.openedAt.milliseconds, "skipped": run.skipped?.rawValue,
         ])
         count += db.changesCount
       }

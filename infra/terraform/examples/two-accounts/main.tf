@@ -48,6 +48,11 @@ variable "submitter_arns" {
   default = []
 }
 
+variable "tenants" {
+  type    = map(list(string))
+  default = {}
+}
+
 variable "owner_trail_log_group" {
   type = string
 }
@@ -90,6 +95,7 @@ module "host" {
   release        = var.release
   key_arns       = concat([module.keys.epoch_key_arn], values(module.keys.model_key_arns))
   submitter_arns = var.submitter_arns
+  tenants        = var.tenants
   alarm_email    = var.alarm_email
 }
 

@@ -73,6 +73,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "store" {
   depends_on = [aws_s3_bucket_versioning.store]
 }
 
+locals {
+  # Whoever fetches results, of one tenant or of none.
+  submitters = distinct(concat(var.submitter_arns, flatten(values(var.tenants))))
+}
+
 data "aws_iam_policy_document" "store" {
   statement {
     sid       = "TLSOnly"
@@ -120,24 +125,51 @@ data "aws_iam_policy_document" "store" {
   dynamic "statement" {
     for_each = length(var.submitter_arns) > 0 ? [1] : []
     content {
-      sid       = "SubmittersRead"
+      sid       = "SubmittersReadInbox"
       actions   = ["s3:GetObject"]
-      resources = [for part in ["policy", "epochs", "models", "jobs", "inbox"] : "${aws_s3_bucket.store.arn}/${part}/*"]
+      resources = ["${aws_s3_bucket.store.arn}/inbox/*"]
       principals {
         type        = "AWS"
         identifiers = var.submitter_arns
       }
     }
   }
+  # A tenant's bundles of every queue, and cancel statements, which are signed by whoever submitted the job.
   dynamic "statement" {
-    for_each = length(var.submitter_arns) > 0 ? [1] : []
+    for_each = var.tenants
+    content {
+      sid     = "TenantInbox${index(keys(var.tenants), statement.key)}"
+      actions = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"]
+      resources = [
+        "${aws_s3_bucket.store.arn}/inbox/*/${statement.key}/*", "${aws_s3_bucket.store.arn}/inbox/cancel/*",
+      ]
+      principals {
+        type        = "AWS"
+        identifiers = statement.value
+      }
+    }
+  }
+  dynamic "statement" {
+    for_each = length(local.submitters) > 0 ? [1] : []
+    content {
+      sid       = "SubmittersRead"
+      actions   = ["s3:GetObject"]
+      resources = [for part in ["policy", "epochs", "models", "jobs"] : "${aws_s3_bucket.store.arn}/${part}/*"]
+      principals {
+        type        = "AWS"
+        identifiers = local.submitters
+      }
+    }
+  }
+  dynamic "statement" {
+    for_each = length(local.submitters) > 0 ? [1] : []
     content {
       sid       = "SubmittersList"
       actions   = ["s3:ListBucket"]
       resources = [aws_s3_bucket.store.arn]
       principals {
         type        = "AWS"
-        identifiers = var.submitter_arns
+        identifiers = local.submitters
       }
     }
   }

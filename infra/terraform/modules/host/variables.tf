@@ -25,9 +25,19 @@ variable "key_arns" {
 }
 
 variable "submitter_arns" {
-  description = "Roles, of any account, that put bundles into the store and fetch results. Ciphertext only; what they may compute is the signed policy's business."
+  description = "Roles, of any account, that put bundles anywhere into the inbox and fetch results: for a host with one team. Ciphertext only; what they may compute is the signed policy's business."
   type        = list(string)
   default     = []
+}
+
+variable "tenants" {
+  description = "Roles by tenant: each puts bundles into its tenant's folder of a queue's inbox alone (inbox/<queue>/<tenant>/), so that no team can take another's turn; its people set EPHEMERAL_TENANT. A bucket policy has room for some fifty tenants."
+  type        = map(list(string))
+  default     = {}
+  validation {
+    condition     = alltrue([for name, arns in var.tenants : can(regex("^[a-z0-9_-]{1,63}$", name)) && length(arns) > 0])
+    error_message = "A tenant's name has 1 to 63 of a-z 0-9 - _, and each tenant has a role."
+  }
 }
 
 variable "ami_id" {
