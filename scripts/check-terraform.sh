@@ -64,11 +64,12 @@ if command -v systemd-analyze >/dev/null; then
   # systemd looks for the programs that a unit starts and the units that it needs.
   stage=$(mktemp -d)
   trap 'rm -rf "$stage"' EXIT
-  mkdir -p "$stage"/etc/systemd/system "$stage"/opt/ephemeral/bin
+  mkdir -p "$stage"/etc/systemd/system "$stage"/opt/ephemeral/bin "$stage"/bin
   cp infra/systemd/*.service infra/systemd/*.timer "$stage/etc/systemd/system/"
   # The client's units belong to a user's manager; as one instance, of the user who checks.
   for unit in infra/systemd/user/ephemeral-sync@.*; do cp "$unit" "$stage/etc/systemd/system/ephemeral-sync@check.${unit##*.}"; done
   for program in ephemeral run-enclave ephemeral-metrics; do install -m 755 /bin/true "$stage/opt/ephemeral/bin/$program"; done
+  install -m 755 /bin/true "$stage/bin/kill"
   printf '[Service]\nType=oneshot\nExecStart=/opt/ephemeral/bin/ephemeral\n' \
     >"$stage/etc/systemd/system/nitro-enclaves-allocator.service"
   for target in sysinit basic multi-user timers network-online shutdown; do
