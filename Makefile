@@ -130,7 +130,14 @@ check-install: build-install ## The installed client in a Debian 12 without Swif
 uninstall: ## Removes what `make install` put there; settings, queue and logs stay unless PURGE=1
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PURGE="$(PURGE)" scripts/uninstall.sh
 
-bench: bench-queue ## Every bench
+bench: bench-queue bench-embed ## Every bench
+
+.PHONY: bench-embed
+bench-embed: THREADS := 2
+bench-embed: QUICK :=
+bench-embed: deps model ## Our encoder and its peers from PyPI, interleaved: docs/benchmarks/embed.{md,json,png}; ROUNDS=7 THREADS=2 QUICK=1
+	@swift build $(SWIFT_FLAGS) --product bench-embed
+	@scripts/bench-embed.sh $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),7) $(THREADS) $(if $(QUICK),1)
 
 bench-queue: deps ## Calls of the queue per second, and their cost with 10 to 1,000,000 jobs waiting; DISK=folder, WAITING=, ROUNDS=
 	@swift build $(SWIFT_FLAGS) --product bench-queue

@@ -44,6 +44,7 @@ let package = Package(
     .executable(name: "devcloud", targets: ["DevCloud"]),
     .executable(name: "load", targets: ["Load"]),
     .executable(name: "bench-queue", targets: ["BenchQueue"]),
+    .executable(name: "bench-embed", targets: ["BenchEmbed"]),
     .executable(name: "simulate", targets: ["simulate"]),
   ],
   dependencies: [
@@ -112,6 +113,7 @@ let package = Package(
       name: "Load", dependencies: ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", arguments] + crypto,
       path: "Tests/Load"),
     .executableTarget(name: "BenchQueue", dependencies: ["Queue", "Wire"], path: "Tests/Benchmarks/Queue"),
+    .executableTarget(name: "BenchEmbed", dependencies: ["Inference", "CBlas"], path: "Tests/Benchmarks/Embed"),
     .target(
       name: "CSimulatedDisk", path: "Tests/Simulator/CSimulatedDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
     .target(name: "Simulator", dependencies: ["Queue", "Wire", "CSimulatedDisk"], path: "Tests/Simulator/World"),
@@ -187,7 +189,7 @@ if let runtime = Context.environment["FUZZER_RUNTIME"] {
   ]
   for target in package.targets where probed.contains(target.name) { target.swiftSettings = probes }
   package.products = []
-  package.targets.removeAll { ["JobRunner", "DevCloud", "Load", "BenchQueue"].contains($0.name) }
+  package.targets.removeAll { ["JobRunner", "DevCloud", "Load", "BenchQueue", "BenchEmbed"].contains($0.name) }
   package.targets += [
     .target(name: "CFuzzer", path: "Tests/Fuzzers/CFuzzer"),
     .executableTarget(

@@ -30,6 +30,8 @@ import Testing
     "Load": ["Wire", "SealedCrypto", "ObjectStore", "TestSupport", "ArgumentParser", "Crypto", "CryptoExtras"],
     // Measures the queue alone.
     "BenchQueue": ["Queue", "Wire"],
+    // Measures the encoder alone, and its kernels.
+    "BenchEmbed": ["Inference", "CBlas"],
     "DevCloud": [
       "Wire", "SealedCrypto", "Attestation", "CPlatform", "COpenSSL", "ArgumentParser", "Logging", "X509",
       "SwiftASN1", "Hummingbird", "HummingbirdTLS", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix", "NIOHTTP1",
