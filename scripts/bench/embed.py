@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import time
+import traceback
 
 import phases
 import report
@@ -108,7 +109,7 @@ def reference(settings):
     return numpy.fromfile(path, numpy.float32).reshape(-1, 384).astype(numpy.float64)
 
 
-def smaller_sequence_limit(settings):
+def folder_of_512_tokens(settings):
     """A folder like the model's that reads 512 tokens, for the cost by length."""
     folder = settings.work / "model-512"
     folder.mkdir(exist_ok=True)
@@ -121,85 +122,108 @@ def smaller_sequence_limit(settings):
     return folder
 
 
-def measure(settings, results):
-    began = time.perf_counter()
-    few = max(2, settings.rounds * 2 // 3)
-    step = 8 if settings.quick else 2
-    wanted = lambda name: settings.phases is None or name in settings.phases
-    field = phases.Field(
-        [engine for engine in ENGINES if settings.only is None or engine.program in settings.only], settings, results)
-    threads = settings.threads
+class Run:
+    """The phases in their order. One that fails leaves a note, and the rest goes on."""
 
-    def fast(engine):
-        return engine.name not in slow
+    def __init__(self, settings, results):
+        self.settings, self.results = settings, results
+        self.field = phases.Field(
+            [engine for engine in ENGINES if settings.only is None or engine.program in settings.only], settings, results)
+        self.threads, self.slow = settings.threads, set()
+        self.few = max(2, settings.rounds * 2 // 3)
+        self.step = 8 if settings.quick else 2
+        self.began = time.perf_counter()
 
-    phases.say(f"best batch of each engine, {threads} threads", began)
-    field.start(threads)
-    rates = phases.sweep(
-        field, "main", [8, 16] if settings.quick else [4, 8, 16, 32], [1, 2] if threads > 1 else [1], 12,
-        set="main", step=8)
-    slow = slow_engines(rates)
-    if wanted("main"):
-        phases.say("documents of 113 tokens on average", began)
-        phases.rounds(field, "main", settings.rounds, 60 if settings.quick else 300, slow=slow, set="main", step=step)
-    if wanted("accuracy"):
-        phases.say("accuracy", began)
-        vectors = reference(settings)
-        if vectors is not None:
-            path = settings.work / "accuracy.json"
-            cache = json.loads(path.read_text()) if path.exists() else {}
-            phases.accuracy(field, vectors, cache)
-            path.write_text(json.dumps(cache, indent=1))
-    for engine in field.running(lambda engine: not fast(engine)):
-        field.workers[engine.name].end()
-        del field.workers[engine.name]
-    if wanted("short"):
-        phases.say("short texts", began)
-        phases.sweep(field, "short", [8, 16, 32, 64], [1], 4, set="short", step=4)
-        phases.rounds(field, "short", few, 60, only=fast, set="short", step=2 if settings.quick else 1)
-    if wanted("long"):
-        phases.say("long texts", began)
-        phases.sweep(field, "long", [2, 4, 8, 16], [1], 4, set="long", step=8)
-        phases.rounds(field, "long", few, 60, only=fast, set="long", step=4 if settings.quick else 2)
-    if wanted("count"):
-        phases.say("cost by number of documents", began)
-        phases.counts(
-            field, 2, lambda engine: engine.is_ours or engine.name == "openvino int8", 64 if settings.quick else 2000)
-    if wanted("latency"):
-        phases.say("one document at a time", began)
-        phases.latency(field, few, set="short", count=50 if settings.quick else 100)
-    if wanted("length"):
-        phases.say("cost by length", began)
-        field.start(threads, model=smaller_sequence_limit(settings),
-                    only=lambda engine: fast(engine) and engine.program in ("ours", "openvino"))
-        phases.lengths(field, 2 if settings.quick else 3, fast)
-    if wanted("one-thread") and threads > 1:
-        phases.say("one thread", began)
-        field.start(1, only=fast)
-        phases.sweep(field, "one-thread", [4, 8, 16], [1], 4, set="main", step=16)
-        phases.rounds(field, "one-thread", few, 80, only=fast, set="main", step=step * 2)
-    if wanted("avx2"):
-        phases.say("AVX2 alone", began)
-        field.start(threads, {"EPHEMERALML_KERNEL": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
-                    only=lambda engine: fast(engine) and engine.program in ("ours", "openvino"))
-        for engine in field.running(lambda engine: engine.is_ours):
-            answer = field.attempt(engine, lambda worker: worker.ask(do="load"))
+    def phase(self, name, words, body):
+        if self.settings.phases is not None and name not in self.settings.phases:
+            return
+        phases.say(words, self.began)
+        try:
+            body()
+        except Exception as error:  # A defect of the bench: nine good phases are worth keeping.
+            traceback.print_exc()
+            self.results["notes"].append(f"{words}: {type(error).__name__}: {error}"[:200])
+        save(self.results, self.settings)
+
+    def all(self):
+        quick = self.settings.quick
+        self.choose()
+        self.phase("main", "documents of 113 tokens on average", lambda: phases.rounds(
+            self.field, "main", self.settings.rounds, 60 if quick else 300, slow=self.slow, set="main", step=self.step))
+        self.phase("accuracy", "accuracy", self.accuracy)
+        self.leave_slow()
+        self.phase("short", "short texts", lambda: self.sweep_and_rounds("short", [8, 16, 32, 64], 4, 2 if quick else 1))
+        self.phase("long", "long texts", lambda: self.sweep_and_rounds("long", [2, 4, 8, 16], 8, 4 if quick else 2))
+        self.phase("count", "cost by number of documents", lambda: phases.counts(
+            self.field, 2, lambda engine: engine.is_ours or engine.name == "openvino int8", 64 if quick else 2000))
+        self.phase("latency", "one document at a time", lambda: phases.latency(
+            self.field, self.few, set="short", count=50 if quick else 100))
+        self.phase("length", "cost by length", self.lengths)
+        if self.threads > 1:
+            self.phase("one-thread", "one thread", self.one_thread)
+        self.phase("avx2", "AVX2 alone", self.avx2)
+        self.field.stop()
+        self.phase("memory", "memory and load, a process of its own each", lambda: phases.memory_and_load(
+            self.field, self.threads, set="main", step=4))
+        self.field.stop()
+        self.phase("products", "the dense products alone", lambda: phases.products(
+            self.settings, self.results, 2 if quick else 4))
+        self.phase("sealed", "the sealed way", lambda: sealed(self.settings, self.results))
+        self.results["seconds"] = round(time.perf_counter() - self.began)
+
+    def is_fast(self, engine):
+        return engine.name not in self.slow
+
+    def is_seam(self, engine):
+        """Ours and the best peer's program: for what is measured of these alone."""
+        return self.is_fast(engine) and engine.program in ("ours", "openvino")
+
+    def choose(self):
+        phases.say(f"best batch of each engine, threads: {self.threads}", self.began)
+        self.field.start(self.threads)
+        rates = phases.sweep(
+            self.field, "main", [8, 16] if self.settings.quick else [4, 8, 16, 32], [1, 2] if self.threads > 1 else [1], 12,
+            set="main", step=8)
+        self.slow = slow_engines(rates)
+
+    def accuracy(self):
+        vectors = reference(self.settings)
+        if vectors is None:
+            return
+        path = self.settings.work / "accuracy.json"
+        cache = json.loads(path.read_text()) if path.exists() else {}
+        phases.accuracy(self.field, vectors, cache)
+        path.write_text(json.dumps(cache, indent=1))
+
+    def leave_slow(self):
+        for name in self.slow & self.field.workers.keys():
+            self.field.workers.pop(name).end()
+
+    def sweep_and_rounds(self, name, batches, sweep_step, step):
+        phases.sweep(self.field, name, batches, [1], 4, set=name, step=sweep_step)
+        phases.rounds(self.field, name, self.few, 60, only=self.is_fast, set=name, step=step)
+
+    def lengths(self):
+        self.field.start(self.threads, model=folder_of_512_tokens(self.settings), only=self.is_seam)
+        phases.lengths(self.field, 2 if self.settings.quick else 3, self.is_seam)
+
+    def one_thread(self):
+        self.field.start(1, only=self.is_fast)
+        phases.sweep(self.field, "one-thread", [4, 8, 16], [1], 4, set="main", step=16)
+        phases.rounds(self.field, "one-thread", self.few, 80, only=self.is_fast, set="main", step=self.step * 2)
+
+    def avx2(self):
+        self.field.start(self.threads, {"EPHEMERALML_KERNEL": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}, only=self.is_seam)
+        for engine in self.field.running(lambda engine: engine.is_ours):
+            answer = self.field.attempt(engine, lambda worker: worker.ask(do="load"))
             if answer and answer.get("kernel") != "avx2":
-                results["notes"].append(f"{engine.name}: this build's kernel stayed {answer.get('kernel')} under the cap")
-                field.workers.pop(engine.name).end()
-        phases.rounds(field, "avx2", few, 60, only=fast, set="main", step=step * 2)
-    field.stop()
-    if wanted("memory"):
-        phases.say("memory and load, a process of its own each", began)
-        phases.memory_and_load(field, threads, set="main", step=4)
-    field.stop()
-    if wanted("products"):
-        phases.say("the dense products alone", began)
-        phases.products(settings, results, 2 if settings.quick else 4)
-    if wanted("sealed"):
-        phases.say("the sealed way", began)
-        sealed(settings, results)
-    results["seconds"] = round(time.perf_counter() - began)
+                self.results["notes"].append(f"{engine.name}: the kernel stayed {answer.get('kernel')} under the cap")
+                self.field.workers.pop(engine.name).end()
+        phases.rounds(self.field, "avx2", self.few, 60, only=self.is_seam, set="main", step=self.step * 2)
+
+
+def save(results, settings):
+    (settings.work / "embed.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def sealed(settings, results):
@@ -247,7 +271,7 @@ def main():
         "failures": install_failures(settings), "notes": [], "batches": {}, "rounds": {}, "accuracy": {}, "memory": {}, "products": {},
     }
     convert(settings, results["failures"])
-    measure(settings, results)
+    Run(settings, results).all()
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "embed.json").write_text(json.dumps(results, indent=1) + "\n")
     report.write(results, settings.out)

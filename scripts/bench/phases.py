@@ -43,8 +43,13 @@ class Field:
         try:
             return body(worker)
         except WorkerError as error:
-            self.results["failures"][engine.name] = str(error)
+            if engine.name in self.results["rounds"].get("main", {}):
+                # What it did before stays; it sits out until engines are started anew.
+                self.results["notes"].append(f"{engine.name} left a later phase: {error}")
+            else:
+                self.results["failures"][engine.name] = str(error)
             worker.end()
+            del self.workers[engine.name]
             print(f"  {engine.name}: {error}", flush=True)
             return None
 
@@ -117,10 +122,10 @@ def rounds(field, phase, turns, seconds, slow=(), only=None, **documents):
                 rows.setdefault(engine.name, []).append({"round": number, **answer})
 
 
-def latency(field, count, **documents):
+def latency(field, turns, **documents):
     """One document at a time, one stream. A round's figure is the median over its documents."""
     rows = field.results["rounds"].setdefault("latency", {})
-    for number in range(count):
+    for number in range(turns):
         for engine in field.running():
             if number == 0:
                 field.attempt(engine, lambda worker: (worker.ask(do="load"), worker.ask(do="one", **documents)))
@@ -165,7 +170,8 @@ def accuracy(field, reference, cache):
 
 
 def memory_and_load(field, threads, **documents):
-    """A process of its own for each engine, at its best batch: time to the first embedding, then the peak."""
+    """A process of its own for each engine, at its best batch: time to the first embedding, then the peak. No other is
+    running."""
     for engine in field.running():
         ask = {**documents, **field.configuration(engine)}
         streams = ask.get("streams", 1)
@@ -182,7 +188,8 @@ def memory_and_load(field, threads, **documents):
         if not tries:
             continue
         peak = field.attempt(engine, lambda worker: (worker.ask(do="run", **ask), worker.ask(do="memory"))[1])
-        field.workers[engine.name].end()
+        if engine.name in field.workers:
+            field.workers.pop(engine.name).end()
         middle = sorted(tries, key=lambda row: row["first_s"])[len(tries) // 2]
         field.results["memory"][engine.name] = {**middle, **(peak or {})}
     field.workers = {}

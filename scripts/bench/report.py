@@ -31,7 +31,7 @@ def ratio(values):
 
 
 def table(heads, rows):
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = ["| " + " | ".join(map(str, heads)) + " |", "|" + "---|" * len(heads)]
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]) + "\n"
 
 
@@ -159,9 +159,10 @@ def paired(results):
         peer, values = target.judge(results)
         if values:
             busy = elsewhere(results, target.phase)
-            rows.append([target.words, f"{target.ours} ÷ {peer}", " ".join(f"{value:.2f}" for value in values),
+            by_cpu = ratios(results, target.phase, target.ours, peer, per="cpu_s")
+            rows.append([target.words, f"{target.ours} ÷ {peer}", " ".join(f"{value:.2f}" for value in values), ratio(by_cpu),
                          "–" if busy[0] is None else f"{busy[0]:.2f} · {busy[1]:.2f}"])
-    return table(["", "pair", "each round", "processors busy elsewhere: median · most"], rows) if rows else ""
+    return table(["", "pair", "each round", "by processor time instead", "processors busy elsewhere: median · most"], rows) if rows else ""
 
 
 def markdown(results):
@@ -211,6 +212,8 @@ Documents a second, or milliseconds a document.
   documents; the peers' includes Python and their libraries, their load begins once the library is imported.
 - One document at a time: the median over 100 short texts, one stream. AVX2 alone: `EPHEMERALML_KERNEL=avx2` and
   `ONEDNN_MAX_CPU_ISA=AVX2`. Cost by length: `max_seq_length` 512.
+- By processor time: documents for each second of processor time of all the engine's threads, which another process disturbs
+  less than the wall's clock.
 - "Busy elsewhere" is processor time of all other processes, stolen time included, divided by the time of the run.
 {notes}"""
 
