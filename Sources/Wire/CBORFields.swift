@@ -112,6 +112,15 @@ package struct CBORFields {
     return try items.map(read)
   }
 
+  /// An array that may be absent.
+  package mutating func optionalArray<Element>(
+    _ key: String, limit: Int = Limits.cborElements, _ read: (CBOR) throws -> Element
+  ) throws -> [Element]? {
+    guard let value = optional(key) else { return nil }
+    guard case .array(let items) = value, items.count <= limit else { throw wrong(key, "an array of at most \(limit)") }
+    return try items.map(read)
+  }
+
   /// An array of text strings.
   package mutating func texts(_ key: String, limit: Int = 1024) throws -> [String] {
     let place = self.place

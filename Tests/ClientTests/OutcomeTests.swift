@@ -106,13 +106,14 @@ struct OutcomeTests {
 
   @Test(
     "a receipt that names another model, precision or place in the stream than the manifest is refused",
-    arguments: ["model", "precision", "stream", "sequence", "previous"])
+    arguments: ["model", "precision", "auto", "stream", "sequence", "previous"])
   func manifest(_ field: String) throws {
     let desk = try Desk()
     let entry = try finished(desk) { claims in
       switch field {
       case "model": claims.job?.model = BundleDigest.of([1])
       case "precision": claims.job?.precision = "int8"
+      case "auto": claims.job?.precision = "auto"
       case "stream": claims.job?.stream = [UInt8](repeating: 1, count: 16)
       case "sequence": claims.job?.sequence += 1
       default: claims.job?.previous = BundleDigest.of([1])

@@ -16,7 +16,8 @@ struct PublishingTests {
     let manifest = try UnverifiedStatement<ModelManifestClaims>(
       try desk.store.getSmall(try ObjectKey(StoreLayout.model(desk.model, StoreLayout.modelManifest)))
     ).verified(by: desk.publisherKey.verifyingKey).claims
-    #expect(manifest.files.filter(\.isSealed).map(\.name) == ["model.safetensors"])
+    #expect(manifest.files.filter(\.isSealed).map(\.name) == ["model.safetensors", "int8.scales"])
+    #expect(manifest.accuracy.map(\.precision) == ["bf16", "int8"] && manifest.accuracy.allSatisfy { $0.texts > 50 })
     for file in manifest.files {
       let stored = try desk.store.getSmall(
         try ObjectKey(StoreLayout.model(desk.model, file.objectName)), limit: 1 << 24)

@@ -105,7 +105,7 @@ struct JobRefusalTests {
     case "not_after": claims.notAfterMs = TestWorld.now - 1
     case "operation": claims.operation = "generate"
     case "model": claims.model = claims.sealingKey
-    case "precision": claims.precision = "int8"
+    case "precision": claims.precision = "int4"
     case "length": claims.inputBytes += 1
     default: break
     }

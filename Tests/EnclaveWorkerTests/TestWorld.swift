@@ -81,9 +81,18 @@ final class TestWorld {
   deinit { kms.stop() }
 
   /// Publishes the same files under other claims, which the policy allows to the submitter.
-  func republish(_ change: (inout ModelManifestClaims) -> Void) throws {
+  ///
+  /// - Parameter sealed: more files, sealed like the weights.
+  func republish(
+    sealing sealed: [String: [UInt8]] = [:], _ change: (inout ModelManifestClaims) -> Void
+  ) throws {
     let files = model
-    let manifest = try Self.publish(Self.files(labels, isSharded), by: publisher, change)
+    let manifest = try Self.publish(Self.files(labels, isSharded), by: publisher) { claims in
+      claims.files += sealed.map {
+        ModelFile(name: $0.key, size: UInt64($0.value.count), sha256: SHA256.digest(of: $0.value), isSealed: true)
+      }
+      change(&claims)
+    }
     for (stream, bytes) in files {
       guard case .model(_, let name) = stream else { continue }
       model[.model(manifest.digest, name: name)] = bytes
@@ -91,6 +100,7 @@ final class TestWorld {
     modelDigest = manifest.digest
     model[.model(modelDigest, name: "manifest.cose")] = manifest.bytes
     try serveWeights()
+    for (name, bytes) in sealed { model[.model(modelDigest, name: name + ".age")] = try sealWeights(bytes) }
     policyClaims.submitters = [
       PolicySubmitter(
         name: "s", key: submitter.verifyingKey, operations: ["embed", "classify", "score"], models: [modelDigest])

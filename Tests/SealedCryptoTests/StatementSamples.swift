@@ -25,7 +25,8 @@ enum StatementSamples {
         PolicySubmitter(name: "analyst", key: submitter, operations: ["embed"], models: [digest(1), digest(2)])
       ], publishers: [PolicyPublisher(name: "owner", key: submitter, modelKey: modelKey)], formats: ["safetensors"],
       dtypes: ["F32"], maximumItems: 100_000, maximumInputBytes: 1 << 30,
-      recoveryRecipients: [Array(repeating: 8, count: 1216)], requireHybridTLS: true, useFIPSEndpoint: false)
+      recoveryRecipients: [Array(repeating: 8, count: 1216)], requireHybridTLS: true, useFIPSEndpoint: false,
+      precisions: ["fp32", "int8"], modelPrecisions: [ModelPrecisions(model: digest(1), precisions: ["fp32"])])
   }
 
   static func model() -> ModelManifestClaims {
@@ -35,7 +36,8 @@ enum StatementSamples {
       files: [
         ModelFile(name: "model.safetensors", size: 90_000_000, sha256: digest(3), isSealed: true),
         ModelFile(name: "1_Pooling/config.json", size: 190, sha256: digest(4), isSealed: false),
-      ])
+      ],
+      accuracy: [ModelAccuracy(precision: "int8", meanMillionths: 999_100, leastMillionths: 997_400, texts: 67)])
   }
 
   static func manifest() -> JobManifestClaims {

@@ -23,6 +23,8 @@ package struct TinyModel: Sendable {
   package var tokenizer: String
   /// Further clear files.
   package var others: [String: String] = [:]
+  /// Further files that are published sealed, as the worker opens them.
+  package var sealedFiles: [String: [UInt8]] = [:]
   /// Another seed gives other weights of the same shapes.
   package var seed: UInt32
   /// Before every tensor's name.

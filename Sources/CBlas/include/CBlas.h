@@ -174,6 +174,9 @@ void cb_max(const float *x, size_t rows, size_t width, float *out);
 /// x = x / max(‖x‖₂, 1e-12), one row.
 void cb_l2_normalize(float *x, size_t width);
 
+/// Of each column of x (rows × width): raises `greatest` to its greatest |x|, and adds its squares, row by row.
+void cb_channel_statistics(const float *x, size_t rows, size_t width, float *greatest, double *squares);
+
 /// True when no float is infinite or NaN.
 bool cb_all_finite(const float *x, size_t count);
 

@@ -58,7 +58,13 @@ package struct ClientSettings: Sendable, Equatable {
   /// Whose folder of the inbox bundles go to, where a host's users each have one; nil for none.
   package var tenant: String?
 
-  package init(store: String? = nil, profile: String? = nil, model: String? = nil, tenant: String? = nil) {
+  /// Of jobs: one of ``JobPrecision/requested``.
+  package var precision: String?
+
+  package init(
+    store: String? = nil, profile: String? = nil, model: String? = nil, tenant: String? = nil, precision: String? = nil
+  ) {
+    self.precision = precision
     self.tenant = tenant
     self.store = store
     self.profile = profile
@@ -74,7 +80,8 @@ package struct ClientSettings: Sendable, Equatable {
     var fields = try YAMLFields(parsing: bytes, file: file)
     self.init(
       store: try fields.optionalText("store"), profile: try fields.optionalText("profile"),
-      model: try fields.optionalText("model"), tenant: try fields.optionalText("tenant"))
+      model: try fields.optionalText("model"), tenant: try fields.optionalText("tenant"),
+      precision: try fields.optionalText("precision"))
     try fields.finish()
   }
 
@@ -101,7 +108,7 @@ package struct ClientSettings: Sendable, Equatable {
   package func orElse(_ other: ClientSettings) -> ClientSettings {
     ClientSettings(
       store: store ?? other.store, profile: profile ?? other.profile, model: model ?? other.model,
-      tenant: tenant ?? other.tenant)
+      tenant: tenant ?? other.tenant, precision: precision ?? other.precision)
   }
 
   /// Flag, then environment, then the project's `ephemeral.yaml`, then the user's `config.yaml`.
@@ -118,7 +125,8 @@ package struct ClientSettings: Sendable, Equatable {
   ) throws -> [(place: SettingPlace, settings: ClientSettings)] {
     let variables = ClientSettings(
       store: environment["EPHEMERAL_STORE"], profile: environment["EPHEMERAL_PROFILE"],
-      model: environment["EPHEMERAL_MODEL"], tenant: environment["EPHEMERAL_TENANT"])
+      model: environment["EPHEMERAL_MODEL"], tenant: environment["EPHEMERAL_TENANT"],
+      precision: environment["EPHEMERAL_PRECISION"])
     let project = "\(projectDirectory)/ephemeral.yaml"
     return [
       (.flag, flags), (.environment, variables), (.file(project), try ClientSettings(projectFile: project)),
@@ -129,7 +137,10 @@ package struct ClientSettings: Sendable, Equatable {
   /// Writes the user's file.
   package func write(to path: String) throws {
     var text = "# Written by `ephemeral setup`. Flags and EPHEMERAL_… variables come before this file.\n"
-    for (name, value) in [("store", store), ("profile", profile), ("model", model), ("tenant", tenant)] {
+    let settings = [
+      ("store", store), ("profile", profile), ("model", model), ("tenant", tenant), ("precision", precision),
+    ]
+    for (name, value) in settings {
       if let value { text += "\(name): \(YAMLText.quoted(value))\n" }
     }
     try PrivateFiles.write(Array(text.utf8), to: path)

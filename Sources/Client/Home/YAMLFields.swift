@@ -46,6 +46,9 @@ struct YAMLFields {
     Self.failure(place, fields[key]?.mark?.line ?? line, "`\(key)` \(reason)")
   }
 
+  /// Whether the key is there.
+  func has(_ key: String) -> Bool { fields[key] != nil }
+
   /// A text that may be absent.
   mutating func optionalText(_ key: String) throws -> String? {
     guard let node = fields[key] else { return nil }

@@ -28,12 +28,13 @@ package struct ModelPublisher {
   ///   - name: what people call it.
   ///   - keyARN: the owner's KMS key, as the policy lists it for this publisher.
   ///   - policy: where it is known, the model must be of a format and of types that it permits.
+  ///   - calibration: texts to calibrate int8 with beside the built-in ones; nil calibrates nothing.
   ///   - progress: what is being done, for people.
   /// - Throws: ``ClientError`` of kind `input` for a folder that is no model, `rejected` for one that the policy does
   ///   not permit; what store and KMS throw.
   package func publish(
     folder path: String, name: String, key keyARN: KMSKeyARN, publisher: SigningKey, nowMs: UInt64,
-    policy: PolicyClaims? = nil, progress: (String) -> Void = { _ in }
+    policy: PolicyClaims? = nil, calibration texts: [String]? = [], progress: (String) -> Void = { _ in }
   ) throws -> Published {
     let folder = ModelFolder(path: path)
     progress("checking \(path)")
@@ -44,11 +45,16 @@ package struct ModelPublisher {
       throw ClientError(.input, "\(path) is no model that can be computed: \(error)", remedy: "mend the folder")
     }
     if let policy { try Self.permit(description, policy) }
-    let files = try description.parts.map { try digested($0, folder) }
+    let calibration = try texts.map { texts in
+      progress("calibrating int8")
+      return try ModelCalibration(folder, description, texts: texts)
+    }
+    let files = try description.parts.map { try digested($0, folder) } + [calibration?.file].compactMap { $0 }
     let claims = ModelManifestClaims(
       name: name, architecture: description.architecture, format: description.format, dtypes: description.elementTypes,
       operations: description.operations, maximumTokens: UInt64(description.maximumTokens),
-      dimensions: UInt64(description.dimensions), createdMs: nowMs, files: files)
+      dimensions: UInt64(description.dimensions), createdMs: nowMs, files: files,
+      accuracy: calibration?.accuracy ?? [])
     if let same = try published(claims, by: publisher.verifyingKey) { return Published(manifest: same, wasThere: true) }
 
     let manifest = try Signed<ModelManifestClaims>.sign(claims, with: publisher)
@@ -64,7 +70,11 @@ package struct ModelPublisher {
         let recipient = try KMSStanzaRecipient(
           keyARN: keyARN.text, ciphertextBlob: dataKey.ciphertextBlob, dataKey: dataKey.plaintext)
         let encryptor = try AgeEncryptor(recipients: [recipient], to: writer)
-        try copy(file, folder, to: encryptor)
+        if file.name == ModelManifestClaims.int8Scales, let calibration {
+          try encryptor.write(calibration.scales)
+        } else {
+          try copy(file, folder, to: encryptor)
+        }
         try encryptor.finish()
       } else {
         try copy(file, folder, to: writer)

@@ -45,6 +45,7 @@ package struct PolicyDiff {
     publishers(old.publishers, new.publishers)
     set("weight format", old.formats, new.formats) { $0 }
     set("weight type", old.dtypes, new.dtypes) { $0 }
+    precisions(old, new)
     limit("items of a job", old.maximumItems, new.maximumItems) { "\($0)" }
     limit("bytes of a job's input", old.maximumInputBytes, new.maximumInputBytes) { "\($0)" }
     set("recovery recipient, who reads every result:", old.recoveryRecipients, new.recoveryRecipients) { key in
@@ -74,6 +75,18 @@ package struct PolicyDiff {
   ) {
     for value in new where !old.contains(value) { add(.widens, "\(what) \(shown(value)) is added") }
     for value in old where !new.contains(value) { add(.narrows, "\(what) \(shown(value)) is removed") }
+  }
+
+  /// Without a list all are permitted.
+  private mutating func precisions(_ old: PolicyClaims, _ new: PolicyClaims) {
+    set("precision", old.precisions ?? JobPrecision.computed, new.precisions ?? JobPrecision.computed) { $0 }
+    for model in Set(old.modelPrecisions.map(\.model) + new.modelPrecisions.map(\.model)).sorted(by: { $0.hex < $1.hex }
+    ) {
+      set(
+        "model \(model.hex.prefix(16))…: precision", old.permittedPrecisions(of: model),
+        new.permittedPrecisions(of: model)
+      ) { $0 }
+    }
   }
 
   /// Images are compared as whole tuples: one with another PCR is another image.

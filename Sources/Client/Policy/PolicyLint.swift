@@ -44,6 +44,12 @@ package enum PolicyLint {
     epochs(policy, warn)
     if policy.formats.isEmpty { error("formats", "none: no model can be loaded") }
     if policy.dtypes.isEmpty { error("dtypes", "none: no model can be loaded") }
+    for list in [policy.precisions].compactMap({ $0 }) + policy.modelPrecisions.map(\.precisions) {
+      if list.isEmpty { error("precisions", "an empty list: nothing can be computed") }
+      for word in list where !JobPrecision.computed.contains(word) {
+        warn("precisions", "\(word) is none that this version's worker computes in")
+      }
+    }
     if policy.maximumItems == 0 { warn("maximum_items", "0: only empty jobs are allowed") }
     if policy.recoveryRecipients.isEmpty {
       warn("recovery_recipients", "none: a submitter who loses his identity loses his results for good")

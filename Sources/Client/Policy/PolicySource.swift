@@ -9,12 +9,14 @@ package enum PolicySource {
   private static let keys: Set<String> = [
     "version", "not_after", "valid_for_days", "measurements", "epoch_key", "minimum_epoch", "epoch_validity_hours",
     "epoch_grace_hours", "submitters", "publishers", "formats", "dtypes", "maximum_items", "maximum_input_bytes",
-    "recovery_recipients", "require_hybrid_tls", "fips_endpoint",
+    "recovery_recipients", "require_hybrid_tls", "fips_endpoint", "precisions",
+    "model_precisions",
   ]
   /// The keys of each entry of a list.
   private static let entryKeys: [(list: String, keys: Set<String>)] = [
     ("measurements", ["name", "pcr0", "pcr1", "pcr2", "pcr8", "note"]),
     ("submitters", ["name", "key", "operations", "models"]), ("publishers", ["name", "key", "model_key"]),
+    ("model_precisions", ["model", "precisions"]),
   ]
 
   /// Reads the file and checks it as strictly as the worker will. Unknown keys come before anything else: a rule that
@@ -55,7 +57,9 @@ package enum PolicySource {
       maximumInputBytes: try fields.unsigned("maximum_input_bytes", default: Limits.inputBytes),
       recoveryRecipients: try fields.texts("recovery_recipients", default: []).map(recipient),
       requireHybridTLS: try fields.bool("require_hybrid_tls", default: true),
-      useFIPSEndpoint: try fields.bool("fips_endpoint", default: false))
+      useFIPSEndpoint: try fields.bool("fips_endpoint", default: false),
+      precisions: fields.has("precisions") ? try fields.texts("precisions") : nil,
+      modelPrecisions: try fields.mappings("model_precisions").map(precisions))
     try fields.finish()
     guard !claims.measurements.isEmpty else {
       throw ClientError(
@@ -131,6 +135,15 @@ package enum PolicySource {
       })
     try fields.finish()
     return submitter
+  }
+
+  private static func precisions(_ source: YAMLFields) throws -> ModelPrecisions {
+    var fields = source
+    let wrong = fields.failure("model", "must be a model manifest's digest: 64 hexadecimal digits")
+    guard let model = ContentDigest(hex: try fields.text("model")) else { throw wrong }
+    let precisions = ModelPrecisions(model: model, precisions: try fields.texts("precisions"))
+    try fields.finish()
+    return precisions
   }
 
   private static func publisher(_ source: YAMLFields) throws -> PolicyPublisher {

@@ -49,6 +49,11 @@ package enum PolicyTemplate {
     formats: [safetensors]
     dtypes: [F32]
 
+    # In what a worker may compute: fp32, bf16, int8. Without this key in all of them; what a job left to the worker is
+    # then int8 where the model's accuracy check passed. For single models:
+    #   model_precisions: [{model: "…", precisions: [fp32]}]
+    # precisions: [fp32, bf16, int8]
+
     # Limits of one job.
     maximum_items: 1000000
     maximum_input_bytes: 17179869184

@@ -55,7 +55,7 @@ package struct OpenedResults {
     guard manifest.digest == receipt.manifest, manifest.signer.digest == receipt.submitter,
       manifest.claims.salt == head.salt
     else { throw Self.invalid("the manifest in the results is another job's") }
-    try Self.compare(receipt, manifest.claims)
+    try Self.compare(receipt, manifest.claims, isComputed: claims.outcome == .completed || claims.outcome == .partial)
     let recipients = manifest.claims.recipients.count
     guard items.header.stanzas.count == recipients else { throw Self.invalid("items.cbor has other recipients") }
     self.manifest = manifest
@@ -100,8 +100,14 @@ package struct OpenedResults {
   }
 
   /// What the receipt repeats of the manifest is what the manifest says.
-  private static func compare(_ receipt: ReceiptJob, _ manifest: JobManifestClaims) throws {
-    guard receipt.model == manifest.model, receipt.precision == manifest.precision else {
+  /// Where the manifest leaves the precision to the worker, the receipt of a computed job says which it was.
+  private static func compare(_ receipt: ReceiptJob, _ manifest: JobManifestClaims, isComputed: Bool) throws {
+    let isResolved = JobPrecision.computed.contains(receipt.precision)
+    let isAsked =
+      manifest.precision == JobPrecision.automatic
+      ? isResolved || (!isComputed && receipt.precision == manifest.precision)
+      : receipt.precision == manifest.precision
+    guard receipt.model == manifest.model, isAsked else {
       throw invalid("the receipt names another model or precision than the manifest")
     }
     guard receipt.stream == manifest.stream.id, receipt.sequence == manifest.stream.sequence,

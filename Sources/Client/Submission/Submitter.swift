@@ -13,6 +13,7 @@ package struct SubmissionRequest: Sendable {
   package var prompt: String?
   /// `base64` or `float`, for input lines that do not say.
   package var encoding = "base64"
+  /// One of ``JobPrecision/requested``.
   package var precision = "fp32"
   /// `default`, or a schedule's name: the job waits for its run.
   package var queue = "default"
@@ -44,6 +45,8 @@ package struct PreparedSubmission {
   package let policy: TrustedPolicy
   package let announcement: AcceptedAnnouncement
   package let model: PublishedModel
+  /// What the worker will compute in, `auto` resolved as it will resolve it under this policy.
+  package let precision: String
   package let submitter: PolicySubmitter
   package let origin: any InputOrigin
   package let survey: InputSurvey
@@ -89,8 +92,8 @@ package struct Submitter {
     report(survey)
     try Self.judge(survey, request, origin.name)
     return PreparedSubmission(
-      request: request, policy: policy, announcement: announcement, model: model, submitter: submitter, origin: origin,
-      survey: survey, recipients: try recipients(request, policy))
+      request: request, policy: policy, announcement: announcement, model: model, precision: standing.precision,
+      submitter: submitter, origin: origin, survey: survey, recipients: try recipients(request, policy))
   }
 
   /// Who may compute what: the newest policy, what it says of this submitter, and the model that is meant.
@@ -98,7 +101,7 @@ package struct Submitter {
   /// - Throws: ``ClientError`` of kind `rejected` where the policy does not allow it; what the store throws.
   func standing(
     _ request: SubmissionRequest, nowMs: UInt64
-  ) throws -> (policy: TrustedPolicy, submitter: PolicySubmitter, model: PublishedModel) {
+  ) throws -> (policy: TrustedPolicy, submitter: PolicySubmitter, model: PublishedModel, precision: String) {
     let policy = try trust.policies(profile).refresh(from: store, nowMs: nowMs)
     let key = try keys.signingKey(.submitter)
     guard let submitter = policy.claims.submitter(key.verifyingKey) else {
@@ -120,7 +123,23 @@ package struct Submitter {
         .usage, "\(model.claims.name) cannot \(operation)",
         remedy: "choose another with --model, or --operation \(model.claims.operations.joined(separator: " or "))")
     }
-    return (policy, submitter, model)
+    return (policy, submitter, model, try precision(request.precision, model, policy))
+  }
+
+  /// What the worker will compute in; it decides by the same rules.
+  private func precision(_ requested: String, _ model: PublishedModel, _ policy: TrustedPolicy) throws -> String {
+    guard JobPrecision.requested.contains(requested) else {
+      throw ClientError(
+        .usage, "\(requested.prefix(16)) is no precision",
+        remedy: "choose one of \(JobPrecision.requested.joined(separator: ", "))")
+    }
+    do throws(JobPrecision.Refusal) {
+      return try JobPrecision.resolve(requested, model: model.claims, digest: model.digest, under: policy.claims)
+    } catch {
+      throw ClientError(
+        .rejected, "policy version \(policy.claims.version): \(error)",
+        remedy: "choose another --precision, or have the policy permit it", by: .securityOfficer)
+    }
   }
 
   private static func judge(_ survey: InputSurvey, _ request: SubmissionRequest, _ name: String) throws {

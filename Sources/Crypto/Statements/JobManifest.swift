@@ -76,7 +76,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
   package var seed: UInt64
   /// ContentDigest of the model manifest.
   package var model: ContentDigest
-  /// `fp32`; later others.
+  /// What is to be computed in: `fp32`, `bf16`, `int8`, or `auto`, which the worker resolves.
   package var precision: String
   package var inputFormat: InputFormat
   package var inputSHA256: ContentDigest

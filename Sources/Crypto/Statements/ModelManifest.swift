@@ -73,10 +73,12 @@ package struct ModelManifestClaims: StatementClaims, Equatable {
   package var dimensions: UInt64
   package var createdMs: UInt64
   package var files: [ModelFile]
+  /// What was measured of its precisions; none of a model that was published without a calibration.
+  package var accuracy: [ModelAccuracy]
 
   package init(
     name: String, architecture: String, format: String, dtypes: [String], operations: [String], maximumTokens: UInt64,
-    dimensions: UInt64, createdMs: UInt64, files: [ModelFile]
+    dimensions: UInt64, createdMs: UInt64, files: [ModelFile], accuracy: [ModelAccuracy] = []
   ) {
     self.name = name
     self.architecture = architecture
@@ -87,6 +89,7 @@ package struct ModelManifestClaims: StatementClaims, Equatable {
     self.dimensions = dimensions
     self.createdMs = createdMs
     self.files = files
+    self.accuracy = accuracy
   }
 
   package var fields: [(String, CBOR?)] {
@@ -95,6 +98,7 @@ package struct ModelManifestClaims: StatementClaims, Equatable {
       ("dtypes", .array(dtypes.map { .text($0) })), ("operations", .array(operations.map { .text($0) })),
       ("maximum_tokens", .unsigned(maximumTokens)), ("dimensions", .unsigned(dimensions)),
       ("created", .unsigned(createdMs)), ("files", .array(files.map(\.item))),
+      ("accuracy", accuracy.isEmpty ? nil : .array(accuracy.map(\.item))),
     ]
   }
 
@@ -110,6 +114,10 @@ package struct ModelManifestClaims: StatementClaims, Equatable {
     files = try fields.array("files", limit: Limits.modelFiles) { try ModelFile($0) }
     guard Set(files.map(\.name)).count == files.count, Set(files.map(\.objectName)).count == files.count else {
       throw WireError.malformed("model: a file stands twice")
+    }
+    accuracy = try fields.optionalArray("accuracy", limit: 16) { try ModelAccuracy($0) } ?? []
+    guard Set(accuracy.map(\.precision)).count == accuracy.count else {
+      throw WireError.malformed("model: the accuracy of a precision stands twice")
     }
   }
 }

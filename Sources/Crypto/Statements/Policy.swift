@@ -100,6 +100,30 @@ package struct PolicyPublisher: Hashable, Sendable {
   }
 }
 
+/// The precisions that may be computed with one model, in place of those for all.
+package struct ModelPrecisions: Hashable, Sendable {
+  /// Digest of the model's manifest.
+  package let model: ContentDigest
+  /// Such as `fp32`; at least one.
+  package let precisions: [String]
+
+  package init(model: ContentDigest, precisions: [String]) {
+    self.model = model
+    self.precisions = precisions
+  }
+
+  var item: CBOR {
+    .object([("model", .bytes(model.bytes)), ("precisions", .array(precisions.map { .text($0) }))])
+  }
+
+  init(_ item: CBOR) throws {
+    var fields = try CBORFields(item, in: "policy model precisions")
+    model = try fields.digest("model")
+    precisions = try fields.texts("precisions", limit: 16)
+    try fields.finish()
+  }
+}
+
 /// What the security officer signs offline: who and what is allowed. Times are milliseconds since 1970.
 package struct PolicyClaims: StatementClaims, Equatable {
   package static let kind = StatementKind.policy
@@ -123,6 +147,10 @@ package struct PolicyClaims: StatementClaims, Equatable {
   package var formats: [String]
   /// Weight types that a worker may load, such as `F32`.
   package var dtypes: [String]
+  /// Precisions that a worker may compute in, such as `int8`; nil for all.
+  package var precisions: [String]?
+  /// The same for single models, in place of `precisions`.
+  package var modelPrecisions: [ModelPrecisions]
   package var maximumItems: UInt64
   package var maximumInputBytes: UInt64
   /// Post-quantum recipients (1,216 bytes each) that every manifest must name; the worker refuses a job without them.
@@ -136,8 +164,11 @@ package struct PolicyClaims: StatementClaims, Equatable {
     version: UInt64, issuedMs: UInt64, notAfterMs: UInt64, measurements: [MeasurementTuple], epochKey: String,
     minimumEpoch: UInt64, epochValidityMs: UInt64, epochGraceMs: UInt64, submitters: [PolicySubmitter],
     publishers: [PolicyPublisher], formats: [String], dtypes: [String], maximumItems: UInt64,
-    maximumInputBytes: UInt64, recoveryRecipients: [[UInt8]], requireHybridTLS: Bool, useFIPSEndpoint: Bool
+    maximumInputBytes: UInt64, recoveryRecipients: [[UInt8]], requireHybridTLS: Bool, useFIPSEndpoint: Bool,
+    precisions: [String]? = nil, modelPrecisions: [ModelPrecisions] = []
   ) {
+    self.precisions = precisions
+    self.modelPrecisions = modelPrecisions
     self.version = version
     self.issuedMs = issuedMs
     self.notAfterMs = notAfterMs
@@ -168,6 +199,8 @@ package struct PolicyClaims: StatementClaims, Equatable {
       ("maximum_input_bytes", .unsigned(maximumInputBytes)),
       ("recovery_recipients", .array(recoveryRecipients.map { .bytes($0) })),
       ("require_hybrid_tls", .bool(requireHybridTLS)), ("fips_endpoint", .bool(useFIPSEndpoint)),
+      ("precisions", precisions.map { .array($0.map { .text($0) }) }),
+      ("model_precisions", modelPrecisions.isEmpty ? nil : .array(modelPrecisions.map(\.item))),
     ]
   }
 
@@ -189,6 +222,14 @@ package struct PolicyClaims: StatementClaims, Equatable {
     recoveryRecipients = try fields.byteStrings("recovery_recipients", count: 1216, limit: Limits.recipients)
     requireHybridTLS = try fields.bool("require_hybrid_tls")
     useFIPSEndpoint = try fields.bool("fips_endpoint")
+    precisions = try fields.optionalArray("precisions", limit: 16) { item in
+      guard case .text(let text) = item, text.utf8.count <= 16 else { throw WireError.malformed("policy: precisions") }
+      return text
+    }
+    modelPrecisions = try fields.optionalArray("model_precisions", limit: 4096) { try ModelPrecisions($0) } ?? []
+    guard Set(modelPrecisions.map(\.model)).count == modelPrecisions.count else {
+      throw WireError.malformed("policy: a model's precisions stand twice")
+    }
     guard Set(submitters.map(\.key)).count == submitters.count else {
       throw WireError.malformed("policy: a submitter key stands twice")
     }

@@ -49,6 +49,7 @@ package struct ReceiptJob: Hashable, Sendable {
   package var items: UInt64
   /// Items without a result.
   package var failedItems: UInt64
+  /// What was computed in; the manifest's word where the job ended before that was decided.
   package var precision: String
 
   package init(

@@ -40,7 +40,11 @@ struct JobOrder {
     try require(submitter.operations.contains(claims.operation), "the policy does not allow the operation")
     try require(submitter.models.contains(claims.model), "the policy does not allow the model to this submitter")
     try require(ModelOperation(rawValue: claims.operation) != nil, "this worker does not know the operation")
-    try require(claims.precision == "fp32", "this worker computes in fp32 only")
+    do throws(JobPrecision.Refusal) {
+      try JobPrecision.check(claims.precision, of: claims.model, under: policy)
+    } catch {
+      throw WorkerFault.refused(error.description)
+    }
     try require(claims.inputItems <= policy.maximumItems, "more items than the policy allows")
     try require(claims.inputBytes <= policy.maximumInputBytes, "more input than the policy allows")
     try require(claims.inputBytes == inputBytes, "the bundle's input has another length than the manifest says")

@@ -42,10 +42,12 @@ struct JobRun {
     try link.progress(done: 0)
     let results = try ResultFiles(order, to: link)
     var fault: WorkerFault?
+    var precision = order.manifest.claims.precision
     do {
       try order.authorise(under: policy, epoch: bundle.epoch, inputBytes: bundle.inputBytes, atMs: now)
       let model = try models.load(for: order, under: settings, in: enclave, from: link)
       defer { model.embedding.wipe() }
+      precision = model.embedding.precision.rawValue
       let computer = try ItemComputer(model: model, claims: order.manifest.claims)
       let items = InputItems(bundle, order.manifest.claims)
       while var window = try items.next() {
@@ -58,7 +60,7 @@ struct JobRun {
     } catch let error as WorkerFault where error.code != .retry {
       fault = error
     }
-    let job = try results.finish(fault: fault?.detail)
+    let job = try results.finish(fault: fault?.detail, precision: precision)
     return Verdict(fault: fault, job: job)
   }
 

@@ -45,7 +45,9 @@ final class ResultFiles {
   }
 
   /// Writes the trailer, ends the files, and says what the receipt binds.
-  func finish(fault: String?) throws -> ReceiptJob {
+  ///
+  /// - Parameter precision: what was computed in.
+  func finish(fault: String?, precision: String) throws -> ReceiptJob {
     let trailer = ItemsTrailer(items: count, failedItems: failedCount, tokens: tokens, fault: fault)
     try writeItem(trailer.encoded(after: itemsSize))
     let files = [try output.finish(), try errors.finish(), try items.finish()]
@@ -53,7 +55,7 @@ final class ResultFiles {
     return ReceiptJob(
       manifest: order.manifest.digest, model: claims.model, submitter: order.manifest.signer.digest,
       stream: claims.stream.id, sequence: claims.stream.sequence, previous: claims.stream.previous, files: files,
-      merkleRoot: tree.root, items: count, failedItems: failedCount, precision: claims.precision)
+      merkleRoot: tree.root, items: count, failedItems: failedCount, precision: precision)
   }
 
   private func writeItem(_ element: [UInt8]) throws {

@@ -16,7 +16,7 @@ final class LoadedModel: Sendable {
   }
 }
 
-/// The models in memory, newest use first; at most ``Limits/cachedModels``. A cached model saves the loading, never the
+/// The models in memory, newest use first; at most ``Limits/cachedModels``. One model in two precisions is two. A cached model saves the loading, never the
 /// authorisation: that is done anew, under the policy of the day, for each job (protocol §5).
 final class ModelCache: Sendable {
   private let cached = Mutex<[LoadedModel]>([])
@@ -28,10 +28,13 @@ final class ModelCache: Sendable {
     -> LoadedModel
   {
     let digest = order.manifest.claims.model
-    if let model = cached.withLock({ $0.first { $0.manifest.digest == digest } }) {
-      _ = try ModelPermit(manifest: model.manifest.bytes, for: order, under: settings.policy.claims)
-      touch(model)
-      return model
+    let sameModel = cached.withLock { $0.filter { $0.manifest.digest == digest } }
+    if let any = sameModel.first {
+      let permit = try ModelPermit(manifest: any.manifest.bytes, for: order, under: settings.policy.claims)
+      if let model = sameModel.first(where: { $0.embedding.precision == permit.precision }) {
+        touch(model)
+        return model
+      }
     }
     makeRoom()
     let model = try ModelLoader(settings: settings, enclave: enclave, link: link).load(for: order)
@@ -56,10 +59,12 @@ final class ModelCache: Sendable {
 struct ModelPermit {
   let manifest: Signed<ModelManifestClaims>
   let publisher: PolicyPublisher
+  /// What is computed for the order: `auto` is resolved here.
+  let precision: Precision
 
   /// - Throws: ``WorkerFault``: `failed` when the bytes are not the named manifest, `refused` when it is not permitted.
   init(manifest bytes: [UInt8], for order: JobOrder, under policy: PolicyClaims) throws {
-    (manifest, publisher) = try WorkerFault.refusing("model") {
+    (manifest, publisher, precision) = try WorkerFault.refusing("model") {
       let manifest = try UnverifiedStatement<ModelManifestClaims>(bytes).verified(byOneOf: policy.publishers.map(\.key))
       guard manifest.digest == order.manifest.claims.model else {
         throw WorkerFault.failed("the host gave another model manifest than the one asked for")
@@ -72,7 +77,12 @@ struct ModelPermit {
       guard claims.operations.contains(order.manifest.claims.operation) else {
         throw WorkerFault.refused("the model does not compute the operation")
       }
-      return (manifest, publisher)
+      let name = try JobPrecision.resolve(
+        order.manifest.claims.precision, model: claims, digest: manifest.digest, under: policy)
+      guard let precision = Precision(rawValue: name) else {
+        throw WorkerFault.refused("this worker does not compute in \(name)")
+      }
+      return (manifest, publisher, precision)
     }
   }
 }

@@ -36,7 +36,9 @@ struct ModelLoader {
     guard !weightFiles.isEmpty else { throw WorkerFault.failed("the manifest lists no weights") }
     try FileBuffer.requireRoom(for: weightFiles.map(\.size), availableBytes: AvailableMemory.bytes())
     var small: [String: [UInt8]] = [:]
-    for file in claims.files where !Self.isWeights(file) {
+    // Sealed, and so not asked of KMS for a precision that has no use for it.
+    let unused = permit.precision == .int8 ? nil : Int8Scales.file
+    for file in claims.files where !Self.isWeights(file) && file.name != unused {
       guard file.size <= UInt64(Limits.clearModelFileBytes) else {
         throw WireError.tooLarge(file.name, limit: Limits.clearModelFileBytes)
       }
@@ -45,7 +47,7 @@ struct ModelLoader {
     }
     let weights = try weightFiles.map { (name: $0.name, buffer: try read($0, of: permit)) }
     let embedding = try Self.withBytes(of: weights[...]) {
-      try EmbeddingModel(files: ModelFiles(small), weights: $0)
+      try EmbeddingModel(files: ModelFiles(small), weights: $0, precision: permit.precision)
     }
     try Self.check(embedding, against: claims)
     return LoadedModel(manifest: permit.manifest, embedding: embedding)

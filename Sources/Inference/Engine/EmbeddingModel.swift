@@ -16,6 +16,8 @@ package final class EmbeddingModel: Sendable {
   package let tokenizer: ItemTokenizer
   /// In which numbers products are computed.
   package let precision: Precision
+  /// Whether int8 uses scales that were made when the model was published.
+  package let isCalibrated: Bool
 
   private let encoder: SequenceEncoder
 
@@ -46,7 +48,10 @@ package final class EmbeddingModel: Sendable {
     config = try ModelConfig(files: files)
     tokenizer = try ItemTokenizer(files: files, config: config)
     let weights = try ModelWeights(weights, clear: files, config: config)
-    encoder = try SequenceEncoder(weights, config: config, precision: precision, threads: threads)
+    let scales = precision == .int8 ? try Int8Scales(files: files) : nil
+    isCalibrated = scales != nil
+    encoder = try SequenceEncoder(
+      weights, config: config, precision: precision, threads: threads, calibration: scales.map { .scales($0) } ?? .none)
   }
 
   /// The same, of a model whose weights are one file.

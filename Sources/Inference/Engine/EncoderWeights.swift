@@ -33,8 +33,10 @@ struct EncoderWeights: Sendable {
   let elementTypes: [String]
 
   /// Throws `ModelError` naming the tensor that is missing, of another shape or type, or not known to the architecture.
-  init(_ weights: ModelWeights, config: ModelConfig, precision: Precision) throws(ModelError) {
-    let reader = try TensorReader(weights.encoder, config: config, precision: precision)
+  init(
+    _ weights: ModelWeights, config: ModelConfig, precision: Precision, calibration: Calibration = .none
+  ) throws(ModelError) {
+    let reader = try TensorReader(weights.encoder, config: config, precision: precision, calibration: calibration)
     let (names, hidden) = (reader.names, config.hiddenSize)
     words = try reader.floats(names.words, [config.vocabularySize, hidden])
     positions = try reader.floats(names.positions, [config.positions, hidden])
@@ -101,8 +103,12 @@ private struct TensorReader {
   private let weights: Weights
   private let config: ModelConfig
   private let precision: Precision
+  private let calibration: Calibration
 
-  init(_ weights: Weights, config: ModelConfig, precision: Precision) throws(ModelError) {
+  init(
+    _ weights: Weights, config: ModelConfig, precision: Precision, calibration: Calibration
+  ) throws(ModelError) {
+    self.calibration = calibration
     self.weights = weights
     self.config = config
     self.precision = precision
@@ -124,6 +130,13 @@ private struct TensorReader {
     for name in names {
       parts.append((try floats("\(name).weight", [outputs, inputs]), try floats("\(name).bias", [outputs])))
     }
-    return Linear(parts, inputs: inputs, precision: precision)
+    var (scales, observer): ([Float]?, ChannelStatistics?)
+    switch calibration {
+    case .scales(let all) where precision == .int8: scales = try all.scales(of: names[0], inputs: inputs)
+    case .observing(let all):
+      observer = all.add(ChannelStatistics(product: names[0], parts: parts, inputs: inputs))
+    default: break
+    }
+    return Linear(parts, inputs: inputs, precision: precision, inputScales: scales, observer: observer)
   }
 }

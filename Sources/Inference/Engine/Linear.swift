@@ -14,6 +14,8 @@ struct Linear: Sendable {
 
   private let weight: Weight
   private let bias: FloatBuffer
+  /// Sees every row before it is multiplied, in fp32; nil but when a model is calibrated.
+  private let observer: ChannelStatistics?
   let inputs: Int
   let outputs: Int
 
@@ -25,8 +27,9 @@ struct Linear: Sendable {
   /// scale is positive and finite, and so is its inverse.
   init(
     _ parts: [(weight: FloatBuffer, bias: FloatBuffer)], inputs: Int, precision: Precision,
-    inputScales: [Float]? = nil
+    inputScales: [Float]? = nil, observer: ChannelStatistics? = nil
   ) {
+    self.observer = observer
     let each = parts.first?.bias.count ?? 0
     self.inputs = inputs
     outputs = each * parts.count
@@ -149,6 +152,7 @@ struct Linear: Sendable {
   func multiply(_ rows: Rows, _ epilogue: cb_epilogue, to y: UnsafeMutableRawPointer, using scratch: Scratch) {
     switch weight {
     case .fp32(let packed):
+      observer?.record(rows.pointer.assumingMemoryBound(to: Float.self), count: rows.count)
       cb_linear(
         rows.pointer.assumingMemoryBound(to: Float.self), rows.count, inputs, inputs, packed.pointer, outputs,
         bias.pointer, epilogue, y.assumingMemoryBound(to: Float.self), outputs)

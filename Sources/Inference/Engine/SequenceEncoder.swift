@@ -16,8 +16,10 @@ final class SequenceEncoder: Sendable {
   static let tokensPerStep = 512
 
   /// `threads`: at most so many; 0 takes the processors that there are.
-  init(_ weights: ModelWeights, config: ModelConfig, precision: Precision, threads: Int) throws(ModelError) {
-    let loaded = try EncoderWeights(weights, config: config, precision: precision)
+  init(
+    _ weights: ModelWeights, config: ModelConfig, precision: Precision, threads: Int, calibration: Calibration = .none
+  ) throws(ModelError) {
+    let loaded = try EncoderWeights(weights, config: config, precision: precision, calibration: calibration)
     (self.config, self.precision, elementTypes) = (config, precision, loaded.elementTypes)
     encoder = EncoderModel(config: config, weights: loaded)
     self.threads = threads > 0 ? threads : Threads.processors

@@ -17,8 +17,8 @@ struct ClientOptions: ParsableArguments {
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
 
-  func context(model: String? = nil) throws -> ClientContext {
-    try ClientContext(self, model: model)
+  func context(model: String? = nil, precision: String? = nil) throws -> ClientContext {
+    try ClientContext(self, model: model, precision: precision)
   }
 }
 
@@ -28,11 +28,12 @@ struct ClientContext {
   let settings: ClientSettings
   let screen: Screen
 
-  fileprivate init(_ options: ClientOptions, model: String?) throws {
+  fileprivate init(_ options: ClientOptions, model: String?, precision: String?) throws {
     let environment = ProcessInfo.processInfo.environment
     home = try options.home.map { ClientHome(path: $0) } ?? ClientHome(environment: environment)
     settings = try ClientSettings.resolve(
-      flags: ClientSettings(store: options.store, profile: options.profile, model: model), environment: environment,
+      flags: ClientSettings(store: options.store, profile: options.profile, model: model, precision: precision),
+      environment: environment,
       projectDirectory: ".", home: home)
     screen = Screen(json: options.json)
   }

@@ -115,6 +115,12 @@ enum Shown {
     return String(text.reversed())
   }
 
+  /// Millionths of a cosine: `0.999079`.
+  static func cosine(_ millionths: UInt64) -> String {
+    let digits = String(millionths % 1_000_000)
+    return "\(millionths / 1_000_000).\(String(repeating: "0", count: 6 - digits.count))\(digits)"
+  }
+
   /// `512 bytes`, `48 KB`, `1.5 MB`, in powers of ten.
   static func bytes(_ value: UInt64) -> String {
     switch value {

@@ -71,11 +71,20 @@ struct PreparedReport {
       "model",
       "\(Shown.printable(prepared.model.claims.name)) by \(Shown.printable(prepared.model.publisher)), \(prepared.model.digest.hex.prefix(16))…"
     )
+    let (asked, model) = (prepared.request.precision, prepared.model.claims)
+    screen.stage("precision", prepared.precision + (asked == prepared.precision ? "" : ", by \(asked)"))
+    if prepared.precision == "int8", !model.isInt8Accurate {
+      screen.note(
+        model.isCalibrated
+          ? "the model's int8 did not pass its accuracy check: results may be further from fp32 than 0.999 · 0.997"
+          : "the model was published without a calibration of int8: results are further from fp32")
+    }
     screen.line(
       .object([
         ("event", .text("verified")), ("policy_version", .unsigned(policy.claims.version)),
         ("policy_digest", .text(policy.digest.hex)), ("epoch", .unsigned(announcement.claims.epoch)),
         ("image", .text(image)), ("model", .text(prepared.model.digest.hex)),
+        ("precision", .text(prepared.precision)), ("precision_requested", .text(asked)),
         ("evidence_class", .text(announcement.evidenceClass.rawValue)),
       ]))
   }

@@ -72,6 +72,7 @@ struct ConfigCommand: ParsableCommand {
         ? .flag("--home") : environment["EPHEMERAL_HOME"] != nil ? .environment("EPHEMERAL_HOME") : .fallback
       let settings: [(String, KeyPath<ClientSettings, String?>)] = [
         ("store", \.store), ("profile", \.profile), ("model", \.model), ("tenant", \.tenant),
+        ("precision", \.precision),
       ]
       return [ConfigurationRow(key: "home", value: home.path, origin: homeOrigin)]
         + settings.map { name, path in

@@ -20,6 +20,11 @@ struct ModelsCommand: ParsableCommand {
         manifest. Standard output carries the manifest's digest alone: the security officer lists it in the policy.
         A model that is there already, file for file, is not uploaded again.
 
+        Before that, int8 is calibrated: the model computes a few hundred built-in texts, and what its products see there
+        becomes a small sealed file. How near int8 and bf16 then come to fp32, on texts that the calibration had not
+        seen, stands in the signed manifest; jobs that leave the precision to the worker get int8 where the cosine is at
+        least 0.999 on average and 0.997 for each text.
+
         Credentials: --aws-profile FILE:NAME, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 
         Examples:
@@ -44,6 +49,20 @@ struct ModelsCommand: ParsableCommand {
       completion: .file())
     var kmsRoots: String?
 
+    @Option(
+      help: ArgumentHelp(
+        "Texts like those that the model is for, one a line: int8 is calibrated with them too.", valueName: "file"),
+      completion: .file())
+    var calibrate: String?
+    @Flag(help: "Leave int8 without a calibration; `auto` then never means int8.")
+    var noCalibration = false
+
+    func validate() throws {
+      guard calibrate == nil || !noCalibration else {
+        throw ValidationError("--calibrate and --no-calibration exclude each other.")
+      }
+    }
+
     func run() throws {
       let context = try options.context()
       let screen = context.screen
@@ -62,16 +81,20 @@ struct ModelsCommand: ParsableCommand {
       let store = try context.store()
       let published = try ModelPublisher(store: store, kms: kms).publish(
         folder: path, name: name, key: try KMSKeyARN(kmsKey), publisher: try keys.signingKey(.publisher),
-        nowMs: Timestamps.nowMs(), policy: try policy(context, store), progress: { screen.stage("model", $0) })
+        nowMs: Timestamps.nowMs(), policy: try policy(context, store),
+        calibration: noCalibration ? nil : try calibrate.map(CalibrationFile.read) ?? [],
+        progress: { screen.stage("model", $0) })
       let manifest = published.manifest
       screen.stage(
         published.wasThere ? "was there" : "published",
         "\(name): \(manifest.claims.architecture), \(manifest.claims.dimensions) dimensions, \(manifest.claims.maximumTokens) tokens, \(manifest.claims.files.count) files"
       )
+      for entry in manifest.claims.accuracy { screen.stage("accuracy", Self.shown(entry)) }
       screen.line(
         .object([
           ("event", .text("published")), ("name", .text(name)), ("manifest", .text(manifest.digest.hex)),
           ("publisher_key", .text(Hex.encode(manifest.signer.bytes))), ("was_there", .bool(published.wasThere)),
+          ("accuracy", .array(manifest.claims.accuracy.map(Self.line))),
         ]))
       screen.out(manifest.digest.hex)
     }
@@ -84,6 +107,20 @@ struct ModelsCommand: ParsableCommand {
         return nil
       }
       return try trust.policies(profile).refresh(from: store, nowMs: Timestamps.nowMs()).claims
+    }
+
+    /// Such as `int8: cosine to fp32 0.999079 on average, 0.997492 at least, over 67 texts: passes`.
+    private static func shown(_ entry: ModelAccuracy) -> String {
+      let judged = entry.precision == "int8" ? (entry.passes ? ": passes" : ": does not pass, so auto avoids it") : ""
+      return "\(entry.precision): cosine to fp32 \(Shown.cosine(entry.meanMillionths)) on average, "
+        + "\(Shown.cosine(entry.leastMillionths)) at least, over \(Shown.count(entry.texts, "text"))\(judged)"
+    }
+
+    private static func line(_ entry: ModelAccuracy) -> JSONLine {
+      .object([
+        ("precision", .text(entry.precision)), ("mean_millionths", .unsigned(entry.meanMillionths)),
+        ("least_millionths", .unsigned(entry.leastMillionths)), ("texts", .unsigned(entry.texts)),
+      ])
     }
   }
 
@@ -112,6 +149,7 @@ struct ModelsCommand: ParsableCommand {
               ("publisher", .text(model.publisher)),
               ("dimensions", .unsigned(model.claims.dimensions)),
               ("maximum_tokens", .unsigned(model.claims.maximumTokens)),
+              ("int8_accurate", .bool(model.claims.isInt8Accurate)),
               ("allowed", .bool(mayUse)),
             ]))
           screen.out(

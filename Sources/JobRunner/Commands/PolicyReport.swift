@@ -19,6 +19,14 @@ struct PolicyReport {
         ("epoch_grace_hours", .unsigned(claims.epochGraceMs / 3_600_000)),
         ("measurements", .array(claims.measurements.map(measurement))),
         ("formats", .array(claims.formats.map { .text($0) })), ("dtypes", .array(claims.dtypes.map { .text($0) })),
+        ("precisions", .array((claims.precisions ?? JobPrecision.computed).map { .text($0) })),
+        (
+          "model_precisions",
+          .array(
+            claims.modelPrecisions.map {
+              .object([("model", .text($0.model.hex)), ("precisions", .array($0.precisions.map { .text($0) }))])
+            })
+        ),
         ("maximum_items", .unsigned(claims.maximumItems)),
         ("maximum_input_bytes", .unsigned(claims.maximumInputBytes)),
         ("recovery_recipients", .array(claims.recoveryRecipients.map { .text(recipient($0)) })),
@@ -71,6 +79,10 @@ struct PolicyReport {
     }
     screen.out(
       "models       \(claims.formats.joined(separator: ", ")) of \(claims.dtypes.joined(separator: ", "))")
+    screen.out("precisions   \((claims.precisions ?? JobPrecision.computed).joined(separator: ", "))")
+    for entry in claims.modelPrecisions {
+      screen.out("             \(entry.model.hex.prefix(16))…: \(entry.precisions.joined(separator: ", "))")
+    }
     screen.out(
       "job          at most \(Shown.count(claims.maximumItems, "item")), \(Shown.bytes(claims.maximumInputBytes))")
     screen.out(

@@ -41,6 +41,8 @@ struct SubmitCommand: ParsableCommand {
     help: ArgumentHelp(
       "Which of the model's prompts stands before each text (default: the model's).", valueName: "name"))
   var prompt: String?
+  @Option(help: PrecisionArgument.help)
+  var precision: String?
   @Option(help: ArgumentHelp("Leave the job for a schedule's next run.", valueName: "name"))
   var schedule: String?
   @Option(
@@ -81,7 +83,7 @@ struct SubmitCommand: ParsableCommand {
   }
 
   func run() throws {
-    let context = try options.context(model: model)
+    let context = try options.context(model: model, precision: precision)
     let profile = try context.profile()
     let store = try context.store()
     let submitter = Submitter(home: context.home, profile: profile, store: store)
@@ -129,6 +131,7 @@ struct SubmitCommand: ParsableCommand {
   private func request(_ settings: ClientSettings) throws -> SubmissionRequest {
     var request = SubmissionRequest()
     request.model = settings.model
+    if let precision = settings.precision { request.precision = precision }
     request.operation = operation
     request.prompt = prompt
     request.queue = schedule ?? "default"
@@ -212,6 +215,13 @@ enum InputArgument {
     }
     return status.st_mode & S_IFMT == S_IFDIR ? TextFolder(path: input) : JSONLFile(path: input)
   }
+}
+
+/// `--precision`.
+enum PrecisionArgument {
+  static let help = ArgumentHelp(
+    "fp32, bf16, int8, or auto: int8 where the model's accuracy check passed, else bf16 (default: fp32).",
+    valueName: "precision")
 }
 
 extension ModelOperation: ExpressibleByArgument {}

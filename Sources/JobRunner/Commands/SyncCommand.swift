@@ -48,6 +48,8 @@ struct SyncCommand: ParsableCommand {
     help: ArgumentHelp(
       "Which of the model's prompts stands before each text (default: the model's).", valueName: "name"))
   var prompt: String?
+  @Option(help: PrecisionArgument.help)
+  var precision: String?
   @Option(help: ArgumentHelp("Write the verified results of earlier jobs to folder/NUMBER.", valueName: "folder"))
   var fetch: String?
   @Option(help: "With --fetch: jsonl or npy.")
@@ -86,7 +88,7 @@ struct SyncCommand: ParsableCommand {
   }
 
   func run() throws {
-    let context = try options.context(model: model)
+    let context = try options.context(model: model, precision: precision)
     let profile = try context.profile()
     let store = try context.store()
     let report = SyncReport(screen: context.screen, store: store.location)
@@ -108,6 +110,7 @@ struct SyncCommand: ParsableCommand {
     submission.model = settings.model
     submission.operation = operation
     submission.prompt = prompt
+    if let precision = settings.precision { submission.precision = precision }
     submission.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
     submission.queue = schedule
     submission.stream = stream

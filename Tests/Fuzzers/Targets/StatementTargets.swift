@@ -119,7 +119,8 @@ enum StatementSeeds {
       submitters: [PolicySubmitter(name: "s", key: key, operations: ["embed"], models: [try digest(1)])],
       publishers: [PolicyPublisher(name: "p", key: key, modelKey: arn + "a")], formats: ["safetensors"],
       dtypes: ["F32"], maximumItems: 10, maximumInputBytes: 1 << 20, recoveryRecipients: [], requireHybridTLS: true,
-      useFIPSEndpoint: false)
+      useFIPSEndpoint: false, precisions: ["fp32"],
+      modelPrecisions: [ModelPrecisions(model: try digest(1), precisions: ["int8"])])
   }
 
   private static func model() throws -> ModelManifestClaims {
@@ -129,7 +130,7 @@ enum StatementSeeds {
       files: [
         ModelFile(name: "model.safetensors", size: 9, sha256: try digest(3), isSealed: true),
         ModelFile(name: "1_Pooling/config.json", size: 1, sha256: try digest(4), isSealed: false),
-      ])
+      ], accuracy: [ModelAccuracy(precision: "int8", meanMillionths: 9, leastMillionths: 1, texts: 3)])
   }
 
   static func manifestClaims() throws -> JobManifestClaims {
