@@ -270,6 +270,8 @@ def main():
         "order": [engine.name for engine in ENGINES if settings.only is None or engine.program in settings.only],
         "failures": install_failures(settings), "notes": [], "batches": {}, "rounds": {}, "accuracy": {}, "memory": {}, "products": {},
     }
+    if settings.only:
+        results["notes"].append(f"Only these ran: {', '.join(settings.only)}.")
     convert(settings, results["failures"])
     Run(settings, results).all()
     settings.out.mkdir(parents=True, exist_ok=True)

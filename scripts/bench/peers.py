@@ -113,7 +113,8 @@ class OpenVINO(Peer):
         path = self.work / f"openvino-{'int8' if self.precision == 'int8' else 'fp32'}" / "model.xml"
         # int8: what is not quantised runs in bf16, which is OpenVINO's own choice where the processor has it.
         precision = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}[self.precision]
-        if os.environ.get("ONEDNN_MAX_CPU_ISA") and self.precision == "int8":
+        # Under AVX2 it knows no bf16, and computes in fp32 instead.
+        if os.environ.get("ONEDNN_MAX_CPU_ISA"):
             precision = "f32"
         self.compiled = core.compile_model(core.read_model(str(path)), "CPU", {
             "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": self.threads, "NUM_STREAMS": streams,

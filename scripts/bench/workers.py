@@ -90,7 +90,7 @@ class Worker:
             raise self.ended()
         answer = json.loads(line)
         if answer.get("error"):
-            raise WorkerError(answer["error"].splitlines()[0][:200])
+            raise WorkerError(" ".join(answer["error"].split())[:200])
         return answer
 
     def measure(self, **command):
