@@ -108,6 +108,14 @@ final class Desk {
     return entry
   }
 
+  /// Uploads what is pending; a refusal fails.
+  func uploadPending() throws -> [LedgerEntry] {
+    var refusal: ClientError?
+    let uploaded = try submitter.uploadPending(nowMs: Self.nowMs) { refusal = $1 }
+    if let refusal { throw refusal }
+    return uploaded
+  }
+
   /// Plays enclave and host for a submitted job.
   @discardableResult
   func finish(_ entry: LedgerEntry) throws -> TestEnclave.Finished {

@@ -53,11 +53,11 @@ struct LedgerTests {
     #expect(try desk.ledger.pending(store: desk.store.location).map(\.record.job) == [sealed.record.job])
     #expect(try desk.store.head(try ObjectKey(StoreLayout.bundle(sealed.record.job, queue: "default"))) == nil)
 
-    #expect(try desk.submitter.uploadPending(nowMs: Desk.nowMs).count == 1)
+    #expect(try desk.uploadPending().count == 1)
     #expect(try desk.store.getSmall(try ObjectKey(StoreLayout.bundle(sealed.record.job, queue: "default"))) == bytes)
     #expect(try desk.ledger.pending(store: desk.store.location).isEmpty)
     #expect(try PrivateFiles.read(sealed.bundlePath) == bytes)
-    #expect(try desk.submitter.uploadPending(nowMs: Desk.nowMs).isEmpty)
+    #expect(try desk.uploadPending().isEmpty)
   }
 
   @Test("a crash between upload and mark uploads again, and the store keeps the first")
@@ -69,9 +69,30 @@ struct LedgerTests {
     let key = try ObjectKey(StoreLayout.bundle(sealed.record.job, queue: "default"))
     _ = try desk.store.put(key, try PrivateFiles.read(sealed.bundlePath), .ifAbsent)
     let version = try desk.store.head(key)?.version
-    #expect(try desk.submitter.uploadPending(nowMs: Desk.nowMs).count == 1)
+    #expect(try desk.uploadPending().count == 1)
     #expect(try desk.store.head(key)?.version == version)
     #expect(try desk.ledger.entry(sealed.record.job)?.uploadedMs == Desk.nowMs)
+  }
+
+  @Test("something planted under a pending bundle's name keeps no other bundle waiting, and counts as no upload")
+  func planted() throws {
+    let desk = try Desk()
+    let first = try desk.sealed("one", stream: "s")
+    let second = try desk.sealed("two", stream: "s")
+    let key = try ObjectKey(StoreLayout.bundle(first.record.job, queue: "default"))
+    var planted = try PrivateFiles.read(first.bundlePath)
+    planted[planted.count / 2] ^= 1
+    _ = try desk.store.put(key, planted, .ifAbsent)
+    var refused: [JobName: ClientError.Kind] = [:]
+    let sent = try desk.submitter.uploadPending(nowMs: Desk.nowMs) { refused[$0.record.job] = $1.kind }
+    #expect(sent.map(\.record.job) == [second.record.job])
+    #expect(refused == [first.record.job: .invalid])
+    #expect(try desk.ledger.pending(store: desk.store.location).map(\.record.job) == [first.record.job])
+    let upload = BundleUpload(ledger: desk.ledger, store: desk.store)
+    #expect(clientError { try upload.abandon(first, nowMs: Desk.nowMs) }?.kind == .invalid)
+    #expect(try desk.ledger.entry(first.record.job)?.uploadedMs == nil)
+    try desk.store.delete(key)
+    #expect(try desk.uploadPending().map(\.record.job) == [first.record.job])
   }
 
   @Test("two submitters at once take two numbers")

@@ -71,7 +71,7 @@ struct ResendTests {
     try upload.abandon(given, nowMs: Desk.nowMs)
     try upload.abandon(given, nowMs: Desk.nowMs)
     #expect(!given.hasBundle)
-    #expect(try desk.submitter.uploadPending(nowMs: Desk.nowMs).isEmpty)
+    #expect(try desk.uploadPending().isEmpty)
     let after = try #require(try desk.ledger.entry(given.record.job))
     #expect(after.abandonedMs == Desk.nowMs)
     #expect(clientError { try upload.upload(after, nowMs: Desk.nowMs) }?.kind == .usage)

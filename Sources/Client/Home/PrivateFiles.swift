@@ -81,6 +81,8 @@ package enum PrivateFiles {
     let parent = parent(of: path)
     if parent != path { try makeDirectory(parent) }
     guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure("make", path) }
+    // What is made durable in it would be lost with its name.
+    try syncDirectory(of: path)
   }
 
   /// Names in a directory, sorted bytewise; empty when there is none.

@@ -52,12 +52,13 @@ package struct BundleUpload {
 
   /// Gives up an entry whose upload never happened; its number is void from then on.
   ///
-  /// - Throws: ``ClientError`` of kind `usage` when the store had the bundle after all: it may still be computed.
+  /// - Throws: ``ClientError`` of kind `usage` when the store had the bundle after all: it may still be computed; of kind
+  ///   `invalid` when the store has something else of that name.
   package func abandon(_ entry: LedgerEntry, nowMs: UInt64) throws {
     try refuseOtherStore(entry, remedy: "pass --store with that store, or --without-store when it is gone")
     // A crash between an upload and its record leaves a bundle of which the ledger does not know.
     let watcher = Watcher(store: store)
-    if try store.head(try key(entry)) != nil || watcher.hostStatement(entry.record.job) != nil
+    if try isStored(entry) || watcher.hostStatement(entry.record.job) != nil
       || watcher.commit(entry.record.job) != nil
     {
       try ledger.markUploaded(entry, atMs: nowMs)
@@ -78,10 +79,7 @@ package struct BundleUpload {
     }
     // An object of that name should be the same bundle: the name is the digest of its bytes. None at all when we look
     // means that the daemon took it off the inbox meanwhile.
-    guard try writer.commit(.ifAbsent) == .alreadyExists, let stored = try store.head(key),
-      stored.bytes != entry.record.bundleBytes
-    else { return }
-    throw other(key, entry, bytes: stored.bytes)
+    if try writer.commit(.ifAbsent) == .alreadyExists { _ = try isStored(entry) }
   }
 
   /// Whether the store has the very bytes; they are read, since whoever lost some may have kept their number.

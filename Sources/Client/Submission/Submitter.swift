@@ -225,10 +225,23 @@ package struct Submitter {
   }
 
   /// Uploads what earlier commands sealed and could not upload, so that no number stays without its bundle.
-  package func uploadPending(nowMs: UInt64) throws -> [LedgerEntry] {
-    let pending = try ledger.pending(store: store.location)
-    for entry in pending { try upload(entry, nowMs: nowMs) }
-    return pending
+  ///
+  /// - Parameter refused: told of each bundle that the store or its file does not let through; it stays pending, and
+  ///   keeps nobody else waiting: a host could have planted something under its name.
+  /// - Returns: those that were uploaded.
+  /// - Throws: what the store throws, and what is worth another try.
+  package func uploadPending(
+    nowMs: UInt64, refused: (LedgerEntry, ClientError) -> Void
+  ) throws -> [LedgerEntry] {
+    try ledger.pending(store: store.location).filter { entry in
+      do {
+        try upload(entry, nowMs: nowMs)
+        return true
+      } catch let error as ClientError where error.kind == .invalid || error.kind == .notFound {
+        refused(entry, error)
+        return false
+      }
+    }
   }
 }
 

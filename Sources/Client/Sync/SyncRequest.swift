@@ -38,6 +38,8 @@ package struct SyncRequest: Sendable {
 package enum SyncEvent {
   /// A job that an earlier command had sealed is in the store now.
   case uploadedPending(LedgerEntry)
+  /// One that could not be brought there, and stays sealed here.
+  case refusedPending(LedgerEntry, ClientError)
   /// An earlier job of the stream.
   case earlier(EarlierNight)
   /// Results of an earlier job that could not be fetched, and why.

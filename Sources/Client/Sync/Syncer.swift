@@ -43,7 +43,8 @@ package struct Syncer {
     var summary = SyncSummary()
     var hasJob = false
     if !request.isDryRun {
-      for entry in try submitter.uploadPending(nowMs: nowMs) {
+      let uploaded = try submitter.uploadPending(nowMs: nowMs) { report(.refusedPending($0, $1)) }
+      for entry in uploaded {
         summary.uploadedPending += 1
         if entry.record.stream.name == request.stream { hasJob = true }
         report(.uploadedPending(entry))

@@ -41,6 +41,11 @@ final class Screen {
     Self.put(text + "\n", STDERR_FILENO)
   }
 
+  /// A bundle that an earlier command sealed and that cannot be uploaded: the rest goes on.
+  func refusedPending(_ entry: LedgerEntry, _ error: ClientError) {
+    note("job \(entry.record.job.hex.prefix(12)), sealed by an earlier command, is not uploaded: \(error)")
+  }
+
   /// A named stage, aligned, on standard error; nothing with `--json`.
   func stage(_ name: String, _ text: String) {
     guard !json else { return }

@@ -21,6 +21,7 @@ final class SyncReport {
     case .uploadedPending(let entry):
       screen.line(Self.job("uploaded-pending", entry))
       screen.stage("uploaded", "job \(Self.name(entry)), which an earlier command had sealed")
+    case .refusedPending(let entry, let error): screen.refusedPending(entry, error)
     case .earlier(let night): show(night)
     case .notFetched(let night, let reason):
       screen.line(

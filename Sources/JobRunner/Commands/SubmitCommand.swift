@@ -88,11 +88,16 @@ struct SubmitCommand: ParsableCommand {
     let store = try context.store()
     let submitter = Submitter(home: context.home, profile: profile, store: store)
     let screen = context.screen
-    let pending = try submitter.uploadPending(nowMs: Timestamps.nowMs())
+    var refusal: ClientError?
+    let pending = try submitter.uploadPending(nowMs: Timestamps.nowMs()) { entry, error in
+      screen.refusedPending(entry, error)
+      refusal = error
+    }
     for entry in pending {
       screen.stage("uploaded", "job \(entry.record.job.hex.prefix(12)), which an earlier command had sealed")
     }
     guard let input else {
+      if let refusal { throw refusal }
       if pending.isEmpty { screen.note("no INPUT, and no upload is due") }
       return
     }
