@@ -28,6 +28,8 @@ SEEDS ?= 20000
 FROM ?= 1
 TRACE ?=
 KILLS ?= 300
+TENANTS ?= 0
+SCHEDULE ?=
 SEED ?= 1
 
 .PHONY: help deps model build demo nightly demo-attack test test-tools test-s3-second bench-s3 image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
@@ -106,10 +108,11 @@ simulate: ## Worlds in which everything fails, over the real daemon logic; SEEDS
 	@swift build $(SWIFT_FLAGS) --product simulate
 	@.build/release/simulate --seeds "$(SEEDS)" --from "$(FROM)" $(if $(TRACE),--trace)
 
-kill-test: deps ## SIGKILL of daemon and worker under a stream of jobs; KILLS=300, SEED=1, STORE=s3 for S3 (moto)
+kill-test: deps ## SIGKILL of daemon and worker under a stream of jobs; KILLS=300, SEED=1, STORE=s3 (moto), WORKERS=3 TENANTS=4 SCHEDULE=1
 	@swift build $(SWIFT_FLAGS)
 	@$(if $(filter s3,$(STORE)),scripts/moto.sh install && .cache/venv-moto/bin/)python3 scripts/kill-test.py \
-	  --kills "$(KILLS)" --seed "$(SEED)" --store "$(STORE)"
+	  --kills "$(KILLS)" --seed "$(SEED)" --store "$(STORE)" \
+	  --workers "$(if $(filter file,$(origin WORKERS)),1,$(WORKERS))" --tenants "$(TENANTS)" $(if $(SCHEDULE),--schedule)
 
 golden: ## The reference data of Tests/Vectors again, from the Python originals (downloads gigabytes)
 	@scripts/golden/run.sh

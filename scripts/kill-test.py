@@ -41,7 +41,10 @@ class Submitter(threading.Thread):
                 if self.paused.is_set():
                     time.sleep(0.05)
                     continue
-                job = self.office.submit(len(self.acknowledged), self.random.choice((1, 1, 2, 30, 400)))
+                scheduled = self.office.schedule is not None and self.random.random() < 0.3
+                job = self.office.submit(
+                    len(self.acknowledged), self.random.choice((1, 1, 2, 30, 400)),
+                    self.random.choice((None, *self.office.tenants)), scheduled)
                 if job:
                     self.acknowledged.append(job)
                 else:
@@ -57,19 +60,39 @@ class Killer:
     def __init__(self, office, seed):
         self.office, self.random = office, random.Random(seed)
         self.kills = collections.Counter()
+        self.runs, self.opened = [], 0
 
     def once(self):
         """One or two kills at one moment, and the restarts."""
-        whom = self.random.choices((("daemon",), ("worker",), ("daemon", "worker")), weights=(6, 3, 2))[0]
+        worker = self.random.choice(self.office.workers)
+        whom = self.random.choices((("daemon",), (worker,), ("daemon", worker)), weights=(6, 3, 2))[0]
         moment, seconds = self.random.choices(
             (("at its start", self.random.uniform(0, 0.15)), ("at work", self.random.uniform(0.15, 2.2))),
             weights=(2, 8))[0]
+        self.begin_run()
         time.sleep(seconds)
         for name in whom:
             if self.office.kill(name):
                 self.kills[f"{name}, {moment}"] += 1
         for name in whom:
             self.office.start(name)
+
+    def begin_run(self):
+        """Often an operator opens a run of the schedule; the kill may come before, within or after it."""
+        if self.office.schedule is None or self.random.random() > 0.4:
+            return
+        self.runs = [run for run in self.runs if run.poll() is None]
+        self.runs.append(self.office.begin("schedule", "run-now", self.office.schedule))
+        self.opened += 1
+
+    def end_runs(self):
+        """Nobody waits any more for an answer of a daemon that is gone."""
+        for run in self.runs:
+            try:
+                run.wait(30)
+            except subprocess.TimeoutExpired:
+                run.kill()
+                run.wait()
 
     @property
     def total(self):
@@ -105,6 +128,8 @@ def settle(office, jobs, seconds):
             return revived
         if time.monotonic() > limit:
             raise Trouble(f"{len(missing)} of {len(jobs)} jobs have no commit, such as {missing[0]}")
+        if office.schedule is not None:
+            office.operate("schedule", "run-now", office.schedule, "--json", default=None)
         for row in office.operate("queue", "list", "--state", "dead", "--json", default={}).get("jobs", ()):
             revived += office.operate("queue", "retry", row["job"], "--json", default=None) is not None
         time.sleep(0.5)
@@ -159,6 +184,9 @@ def main():
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", choices=("dir", "s3"), default="dir")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--tenants", type=int, default=0, help="folders of the inbox beside the queue's own")
+    parser.add_argument("--schedule", action="store_true", help="a third of the jobs waits for runs of a schedule")
     parser.add_argument("--minutes", type=float, default=20, help="give up after so long")
     options = parser.parse_args()
     # A file system of our own for the full disk, which goes with this process.
@@ -171,7 +199,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     began = time.monotonic()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="eml-kill-"))
-    office = Office(folder, options.store, small_disk=has_own_disk)
+    office = Office(folder, options.store, has_own_disk, max(1, options.workers), max(0, options.tenants),
+                    "nightly" if options.schedule else None)
     kept = True
     try:
         office.open()
@@ -196,6 +225,7 @@ def main():
                       f" {time.monotonic() - began:.0f} s", flush=True)
         submitter.stopped.set()
         submitter.join(60)
+        killer.end_runs()
         jobs = list(submitter.acknowledged)
         revived = settle(office, jobs, seconds=300)
         sample = random.Random(options.seed).sample(jobs, min(12, len(jobs)))
@@ -216,7 +246,7 @@ def main():
             ("kills in all", killer.total), ("jobs acknowledged", len(jobs)),
             ("submits refused, as they said", submitter.refused),
             ("committed once, receipts audited", counts["finished"]), ("results opened", len(sample)),
-            ("attempts in all", attempts), ("brought back from dead", revived), ("full disk", full),
+            ("runs of the schedule begun", killer.opened), ("attempts in all", attempts), ("brought back from dead", revived), ("full disk", full),
             ("database", "sound"), ("seconds", round(time.monotonic() - began))):
         print(f"{what:<46}{value:>8}")
     print("nothing lost")

@@ -19,8 +19,11 @@ class Office:
     """One host with everybody on it. Processes are known by their ids and ended by them."""
     states = ("held", "ready", "running", "retry_wait", "finished", "cancelled", "dead")
 
-    def __init__(self, folder, kind, small_disk):
+    def __init__(self, folder, kind, small_disk, workers=1, tenants=0, schedule=None):
         self.folder, self.kind, self.small_disk = folder, kind, small_disk
+        self.workers = [f"worker-{number}" for number in range(1, workers + 1)]
+        self.tenants = [f"team-{number}" for number in range(1, tenants + 1)]
+        self.schedule = schedule
         self.host = folder / "host"
         self.running, self.logs, self.items = {}, {}, {}
         self.attempts = 0
@@ -60,19 +63,21 @@ class Office:
 
     def start(self, name):
         sockets = self.folder
-        if name == "worker":
-            self.launch("worker", BIN / "enclave-worker", "--image", self.folder / "image", "--listen",
-                        f"unix:{sockets}/worker.sock")
+        if name in self.workers:
+            self.launch(name, BIN / "enclave-worker", "--image", self.folder / "image", "--listen",
+                        f"unix:{sockets}/{name}.sock")
         else:
+            workers = [word for worker in self.workers for word in ("--worker", f"{worker}=unix:{sockets}/{worker}.sock")]
             self.launch(
-                "daemon", BIN / "ephemeral", "daemon", "run", "--store", self.store, "--state", self.host, "--worker",
-                f"unix:{sockets}/worker.sock", "--relay-target", f"unix:{sockets}/kms.sock", "--relay-listen",
+                "daemon", BIN / "ephemeral", "daemon", "run", "--store", self.store, "--state", self.host, *workers,
+                "--relay-target", f"unix:{sockets}/kms.sock", "--relay-listen",
                 f"unix:{sockets}/relay.sock", "--socket", f"{sockets}/daemon.sock", "--policy-key",
-                self.folder / "policy.pub", "--aws-profile", f"{self.folder}/cloud/credentials:host", "--poll", "0.1")
+                self.folder / "policy.pub", "--aws-profile", f"{self.folder}/cloud/credentials:host", "--poll", "0.1",
+                *(("--schedules", sockets / "schedules") if self.schedule else ()))
 
     def keep_alive(self):
         """Starts again what ended by itself, as a supervisor does."""
-        for name in ("worker", "daemon"):
+        for name in (*self.workers, "daemon"):
             if self.running[name].poll() is not None:
                 self.start(name)
 
@@ -82,6 +87,13 @@ class Office:
 
     def ephemeral(self, *arguments, timeout=120):
         return self.run(BIN / "ephemeral", *arguments, timeout=timeout)
+
+    def begin(self, *arguments):
+        """An operator's command whose end nobody waits for."""
+        return subprocess.Popen(
+            [str(word) for word in (BIN / "ephemeral", *arguments, "--socket", self.folder / "daemon.sock")],
+            env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True)
 
     def succeed(self, *command):
         finished = self.run(*command)
@@ -108,8 +120,12 @@ class Office:
                     folder / "nsm.sock", "--kms-socket", folder / "kms.sock", "--kms-port", "0")
         self.wait_for("devcloud", "devcloud ready")
         self.prepare()
-        self.start("worker")
-        self.wait_for("worker", "enclave-worker ready")
+        if self.schedule:
+            (folder / "schedules").mkdir()
+            (folder / "schedules" / f"{self.schedule}.yaml").write_text(f"name: {self.schedule}\n")
+        for worker in self.workers:
+            self.start(worker)
+            self.wait_for(worker, "enclave-worker ready")
         self.start("daemon")
         self.wait_for("daemon", "worker is ready")
 
@@ -166,13 +182,15 @@ class Office:
 
     # People
 
-    def submit(self, number, count):
+    def submit(self, number, count, tenant=None, scheduled=False):
         """Submits a job of so many documents; its name, or None when `submit` said no."""
         path = self.folder / "batch.jsonl"
         path.write_text("".join(
             json.dumps({"id": f"doc-{number}-{index}", "text": f"a report of the river, number {number}"}) + "\n"
             for index in range(count)))
-        finished = self.ephemeral("submit", path)
+        finished = self.ephemeral(
+            "submit", path, *(("--tenant", tenant) if tenant else ()),
+            *(("--schedule", self.schedule) if scheduled else ()))
         job = finished.stdout.strip()
         if finished.returncode != 0 or len(job) != 64:
             return None
