@@ -27,6 +27,41 @@ final class Peer: Sendable {
   static func silent() throws -> Peer { try Peer { channel in while try !channel.read(upTo: 1 << 16).isEmpty {} } }
 }
 
+/// A port of this machine that answers no connection: its queue of those that nobody accepts is full.
+final class SilentPort: Sendable {
+  let port: UInt16
+  private let descriptors: [Int32]
+
+  init() throws {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(listener, $0, length) == 0 && listen(listener, 0) == 0 && getsockname(listener, $0, &length) == 0
+      }
+    }
+    try #require(isBound)
+    port = UInt16(bigEndian: address.sin_port)
+    // More than it takes; those that find no place try for ever.
+    descriptors =
+      [listener]
+      + (0..<8).map { _ in
+        let client = socket(
+          AF_INET,
+          Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        _ = withUnsafePointer(to: &address) { pointer in
+          pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(client, $0, length) }
+        }
+        return client
+      }
+  }
+
+  deinit { for descriptor in descriptors { close(descriptor) } }
+}
+
 /// The way to a worker in an emulator: a line each way, then the worker's bytes.
 struct WorkerAddressTests {
   /// A device that answers a CONNECT line with `answer` and then serves the channel.
@@ -133,6 +168,38 @@ struct StallTests {
     let worker = try Channel.connect(to: .unix(path), stallMilliseconds: 60_000)
     // The relay may have hung up before it took these: then the end is a reset.
     try? worker.write([1, 2, 3])
+    do { #expect(try worker.read(upTo: 1).isEmpty) } catch WireError.connectionLost {}
+  }
+
+  @Test(.timeLimit(.minutes(5))) func theRelayEndsAConnectionThatIsNeverSilentWhenItsTimeIsOver() throws {
+    let kms = try Peer { channel in
+      while case let bytes = try channel.read(upTo: 4096), !bytes.isEmpty { try channel.write(bytes) }
+    }
+    let path = FileManager.default.temporaryDirectory.appending(path: "relay-\(UInt32.random(in: 0 ... .max))").path
+    let relay = try KMSRelay(
+      listenOn: .unix(path), target: .local(.unix(kms.path)), log: log, lifeMilliseconds: 500)
+    relay.start()
+    defer { relay.stop() }
+    let worker = try Channel.connect(to: .unix(path), stallMilliseconds: 60_000)
+    // Each byte comes back at once, so that nobody's silence ends this.
+    do {
+      repeat { try worker.write([7]) } while try !worker.read(upTo: 1).isEmpty
+    } catch WireError.connectionLost {}
+    // The next exchange has a time of its own.
+    let next = try Channel.connect(to: .unix(path), stallMilliseconds: 60_000)
+    try? next.write([8])
+    _ = try? next.read(upTo: 1)
+  }
+
+  @Test(.timeLimit(.minutes(5))) func aKMSThatSwallowsConnectionsCostsTheWorkerTheRelaysTimeAndNotMinutes() throws {
+    let hole = try SilentPort()
+    let path = FileManager.default.temporaryDirectory.appending(path: "relay-\(UInt32.random(in: 0 ... .max))").path
+    let relay = try KMSRelay(
+      listenOn: .unix(path), target: .tcp(host: "127.0.0.1", port: hole.port), log: log)
+    relay.start()
+    defer { relay.stop() }
+    let worker = try Channel.connect(to: .unix(path), stallMilliseconds: 60_000)
+    // The kernel would go on trying for two minutes; the relay's end comes before this side's own deadline.
     do { #expect(try worker.read(upTo: 1).isEmpty) } catch WireError.connectionLost {}
   }
 

@@ -136,6 +136,31 @@ extension EndToEnd {
       #expect(try office.operate(["schedule", "run-now", "no-such"]).status == 10)
     }
 
+    @Test("SIGHUP takes new schedules over while jobs run on; a mistake leaves everything as it was, and is said")
+    func reload() throws {
+      let file = "schedules/weekly.yaml"
+      defer { try? FileManager.default.removeItem(atPath: office.theatre.path(file)) }
+      try office.theatre.write(file, "name: weekly\ncron: 0 3 * * 0\n")
+      #expect(try office.operate(["schedule", "show", "weekly"]).status == 10, "not before it is told to")
+      let pid = office.daemon.pid
+      office.daemon.signal(SIGHUP)
+      try office.waitForLog("configuration read again")
+      #expect(try office.operate(["schedule", "show", "weekly"]).status == 0)
+      try office.theatre.write(file, "name: weekly\ncron: 61 3 * * 0\n")
+      office.daemon.signal(SIGHUP)
+      try office.waitForLog("the configuration stays as it was")
+      #expect(office.daemon.errors.contains("weekly.yaml:2"))
+      #expect(try office.operate(["schedule", "show", "weekly"]).output.contains("0 3 * * 0"))
+      try FileManager.default.removeItem(atPath: office.theatre.path(file))
+      office.daemon.signal(SIGHUP)
+      let limit = Date(timeIntervalSinceNow: 150)
+      while try office.operate(["schedule", "show", "weekly"]).status != 10, Date() < limit { usleep(50_000) }
+      #expect(try office.operate(["schedule", "show", "weekly"]).status == 10)
+      let job = try office.submit([try office.documents(2, named: "after-the-reload")])
+      #expect(try office.watch(job).status == 0)
+      #expect(office.daemon.isAlive && office.daemon.pid == pid)
+    }
+
     @Test("Operator's commands answer in a table and in JSON, and an absent daemon is exit 5")
     func operatorCommands() throws {
       for command in [["queue", "stats"], ["queue", "list"], ["schedule", "list"], ["epochs", "list"]] {

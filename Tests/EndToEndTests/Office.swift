@@ -28,7 +28,10 @@ final class Office: @unchecked Sendable {
   /// - Parameters:
   ///   - remote: another store's URL and the environment that it needs.
   ///   - tinyAlone: leaves the real model out.
-  init(over remote: (url: String, environment: [String: String])?, tinyAlone: Bool = false) throws {
+  ///   - poll: seconds between two looks at the inbox.
+  init(
+    over remote: (url: String, environment: [String: String])?, tinyAlone: Bool = false, poll: String = "0.1"
+  ) throws {
     let theatre = try Theatre()
     self.theatre = theatre
     _ = try theatre.startCloud()
@@ -89,7 +92,7 @@ final class Office: @unchecked Sendable {
     try theatre.make("schedules")
     try theatre.write("schedules/nightly.yaml", "name: nightly\n")
     worker = try theatre.startWorker(image: image, socket: "worker.sock")
-    daemon = try Self.startDaemon(theatre, store, socket, environment)
+    daemon = try Self.startDaemon(theatre, store, socket, environment, poll: poll)
     try waitForWorker()
   }
 
@@ -104,7 +107,7 @@ final class Office: @unchecked Sendable {
 
   private static func startDaemon(
     _ theatre: Theatre, _ store: String, _ socket: String, _ environment: [String: String], state: String = "host",
-    worker: String = "worker.sock"
+    worker: String = "worker.sock", poll: String = "0.1"
   ) throws -> TheatreProcess {
     try theatre.start(
       theatre.ephemeral,
@@ -113,7 +116,7 @@ final class Office: @unchecked Sendable {
         "unix:\(theatre.path(worker))", "--relay-target", "unix:\(theatre.kms)", "--relay-listen",
         "unix:\(theatre.path("\(state).relay"))", "--socket", socket, "--policy-key",
         theatre.path("officer/policy.pub"), "--schedules", theatre.path("schedules"), "--aws-profile",
-        "\(theatre.cloudState)/credentials:host", "--poll", "0.1",
+        "\(theatre.cloudState)/credentials:host", "--poll", poll,
       ], environment: environment)
   }
 

@@ -71,7 +71,7 @@ struct DaemonMetricsTests {
     .enabled(if: Need.promtool.isMet, Comment(rawValue: Need.promtool.comment)))
   func promtool() throws {
     let text = Self.filled().exposition(as: .text)
-    let run = try ProgramRun(try Need.promtool.require(), ["check", "metrics"], input: text)
+    let run = try Theatre.run(try Need.promtool.require(), ["check", "metrics"], input: text)
     #expect(run.status == 0 && run.errors.isEmpty && run.output.isEmpty, "\(run.output)\(run.errors)")
   }
 
@@ -139,8 +139,8 @@ struct DaemonMetricsTests {
   func alerts() throws {
     let folder = Checkout.root.appending(path: "infra/prometheus").path
     let promtool = try Need.promtool.require()
-    _ = try ProgramRun(promtool, ["check", "rules", folder + "/alerts.yaml"]).succeed()
-    _ = try ProgramRun(promtool, ["test", "rules", folder + "/alerts-test.yaml"]).succeed()
+    _ = try Theatre.run(promtool, ["check", "rules", folder + "/alerts.yaml"]).succeed()
+    _ = try Theatre.run(promtool, ["test", "rules", folder + "/alerts-test.yaml"]).succeed()
   }
 
   @Test("The dashboard is a model that Grafana imports: a data source variable, unique ids, panels on its grid")

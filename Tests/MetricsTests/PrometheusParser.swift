@@ -38,7 +38,7 @@ struct PrometheusParser {
     let python = try Need.prometheus.require()
     let script = Checkout.root.appending(path: "scripts/prometheus-parse.py").path
     let word = format == .openMetrics ? "openmetrics" : "text"
-    let output = try ProgramRun(python, [script, word], input: text).succeed()
+    let output = try Theatre.run(python, [script, word], input: text).succeed()
     return PrometheusParser(families: try JSONDecoder().decode([Family].self, from: Data(output.utf8)))
   }
 
@@ -50,25 +50,19 @@ struct PrometheusParser {
   }
 }
 
-/// A program with a text on its standard input.
-struct ProgramRun {
-  let status: Int32
-  let output: String
-  let errors: String
+extension Theatre {
+  private static let shared = Result { try Theatre() }
 
-  init(_ program: URL, _ arguments: [String], input: String = "") throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "m-\(UInt64.random(in: 0 ... .max))")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try Data(input.utf8).write(to: folder.appending(path: "in"))
-    let process = try TheatreProcess(
-      program, arguments, environment: ["PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"], directory: folder.path,
-      logs: folder.appending(path: "log").path, input: folder.appending(path: "in").path)
-    status = try process.wait(seconds: 120)
-    output = process.output
-    errors = process.errors
+  /// Runs a program to its end, with a text on its standard input.
+  static func run(_ program: URL, _ arguments: [String], input: String = "") throws -> Finished {
+    let theatre = try shared.get()
+    let name = "in-\(UInt64.random(in: 0 ... .max))"
+    try theatre.write(name, input)
+    return try theatre.run(program, arguments, input: theatre.path(name))
   }
+}
 
+extension Theatre.Finished {
   /// Standard output of a program that ended well.
   func succeed() throws -> String {
     guard status == 0 else { throw TheatreError("exit \(status)\n\(output.prefix(3000))\n\(errors.suffix(3000))") }

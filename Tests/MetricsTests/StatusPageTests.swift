@@ -45,7 +45,7 @@ struct StatusPageTests {
     #expect(!StatusStyle.css.contains("<"))
     let openssl = URL(filePath: "/usr/bin/openssl")
     guard FileManager.default.fileExists(atPath: openssl.path) else { return }
-    let digest = try ProgramRun(openssl, ["dgst", "-sha256", "-r"], input: StatusStyle.css).succeed().prefix(64)
+    let digest = try Theatre.run(openssl, ["dgst", "-sha256", "-r"], input: StatusStyle.css).succeed().prefix(64)
     let named = try #require(Data(base64Encoded: String(StatusStyle.source.dropFirst(8).dropLast())))
     #expect(named.map { String(format: "%02x", $0) }.joined() == digest)
   }
