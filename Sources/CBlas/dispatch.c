@@ -1,5 +1,6 @@
 // Picks the kernels for this processor, and holds what needs no instruction set.
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -31,8 +32,13 @@ static const cb_kernels *const all[] = {
 };
 
 // Runs before main: the choice is made once, and threads only read it. (Tests change it: hence atomic.)
+// EPHEMERALML_KERNEL names the best that may be taken; a name that is unknown changes nothing.
 __attribute__((constructor)) static void choose(void) {
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+  const char *cap = getenv("EPHEMERALML_KERNEL");
+  size_t first = 0;
+  for (size_t i = 0; cap && i < sizeof all / sizeof *all; i++)
+    if (strcmp(all[i]->name, cap) == 0) first = i;
+  for (size_t i = first; i < sizeof all / sizeof *all; i++)
     if (supported(all[i])) {
       chosen = all[i];
       return;

@@ -1,6 +1,6 @@
 // The int8 products, included by kernels_template.h for each instruction set. The including file defines
 // CB_QUAD(sum, x, w), which adds four products of unsigned by signed bytes to each of sixteen 32-bit lanes, exactly,
-// and CB_QROWS, the rows of its micro-kernel.
+// and CB_QROWS and CB_QPANELS, the block of its micro-kernel.
 //
 // Integer sums are exact, so their order is free; what follows them (scale, zero point, bias, GELU, residual) is one
 // fixed chain of float operations for each element, as everywhere here.
@@ -94,36 +94,41 @@ INLINE void finish_panel(const cb_epilogue kind, v16i sum, cb_row row, v16 scale
   }
 }
 
-INLINE void micro8(const int mr, const cb_epilogue kind, const uint8_t *q, const cb_row *row, const cb_int8_weight *w,
-                   size_t output, const float *bias, void *y, size_t ldy) {
-  const size_t inputs = w->inputs;
+INLINE void micro8(const int mr, const int np, const cb_epilogue kind, const uint8_t *q, const cb_row *row,
+                   const cb_int8_weight *w, size_t output, const float *bias, char *y, size_t ldy) {
+  const size_t inputs = w->inputs, panel = inputs * CB_LANES;
   const int8_t *b = w->packed + output * inputs;
-  v16i sum[CB_QROWS];
-  UNROLL for (int i = 0; i < mr; i++) sum[i] = 0;
+  v16i sum[CB_QROWS][CB_QPANELS];
+  UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < np; j++) sum[i][j] = 0;
   for (size_t k = 0; k < inputs; k += 4) {
-    const v64c four = *(const v64cu *)(b + k * CB_LANES);
+    v64c four[CB_QPANELS];
+    UNROLL for (int j = 0; j < np; j++) four[j] = *(const v64cu *)(b + (size_t)j * panel + k * CB_LANES);
     UNROLL for (int i = 0; i < mr; i++) {
       int32_t bytes;
       memcpy(&bytes, q + (size_t)i * inputs + k, sizeof bytes);
-      sum[i] = CB_QUAD(sum[i], bytes, four);
+      UNROLL for (int j = 0; j < np; j++) sum[i][j] = CB_QUAD(sum[i][j], bytes, four[j]);
     }
   }
-  const v16 scale = load(w->scales + output);
-  const v16 total = __builtin_convertvector(*(const v16iu *)(w->sums + output), v16) * scale;
-  const v16 offset = load(bias + output);
-  UNROLL for (int i = 0; i < mr; i++)
-    finish_panel(kind, sum[i], row[i], scale, total, offset, (char *)y + (size_t)i * ldy);
+  const size_t size = kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
+  UNROLL for (int j = 0; j < np; j++) {
+    const size_t o = output + (size_t)j * CB_LANES;
+    const v16 scale = load(w->scales + o);
+    const v16 total = __builtin_convertvector(*(const v16iu *)(w->sums + o), v16) * scale;
+    const v16 offset = load(bias + o);
+    UNROLL for (int i = 0; i < mr; i++)
+      finish_panel(kind, sum[i][j], row[i], scale, total, offset, y + (size_t)i * ldy + (size_t)j * CB_LANES * size);
+  }
 }
 
-// One panel of weights over all rows of a strip, in falling block sizes. `ldy` in bytes.
-INLINE void panel8(const cb_epilogue kind, const uint8_t *q, const cb_row *row, size_t rows, const cb_int8_weight *w,
-                   size_t output, const float *bias, char *y, size_t ldy) {
+// Panels of weights over all rows of a strip, in falling block sizes. `ldy` in bytes.
+INLINE void panels8(const int np, const cb_epilogue kind, const uint8_t *q, const cb_row *row, size_t rows,
+                    const cb_int8_weight *w, size_t output, const float *bias, char *y, size_t ldy) {
   size_t i = 0;
 #define CB_BLOCK(n) \
   if (n <= CB_QROWS) \
     for (; i + n <= rows; i += n) \
-      micro8(n < CB_QROWS ? n : CB_QROWS, kind, q + i * w->inputs, row + i, w, output, bias, y + i * ldy, ldy);
-  CB_BLOCK(24) CB_BLOCK(8) CB_BLOCK(4) CB_BLOCK(2) CB_BLOCK(1)
+      micro8(n < CB_QROWS ? n : CB_QROWS, np, kind, q + i * w->inputs, row + i, w, output, bias, y + i * ldy, ldy);
+  CB_BLOCK(12) CB_BLOCK(8) CB_BLOCK(4) CB_BLOCK(2) CB_BLOCK(1)
 #undef CB_BLOCK
 }
 
@@ -133,14 +138,22 @@ static void linear8(const uint8_t *q, const cb_row *row, size_t rows, const cb_i
   const size_t size = kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
   for (size_t i = 0; i < rows; i += strip) {
     const size_t count = rows - i < strip ? rows - i : strip;
-    for (size_t o = 0; o < w->outputs; o += CB_LANES) {
+    for (size_t o = 0; o < w->outputs;) {
+      const int np = w->outputs - o >= CB_QPANELS * CB_LANES ? CB_QPANELS : 1;
       const uint8_t *x = q + i * w->inputs;
       char *out = (char *)y + (i * ldy + o) * size;
       switch (kind) {
-#define CB_CASE(kind) case kind: panel8(kind, x, row + i, count, w, o, bias, out, ldy * size); break;
+#define CB_CASE(kind) \
+  case kind: \
+    if (np == 1) \
+      panels8(1, kind, x, row + i, count, w, o, bias, out, ldy * size); \
+    else \
+      panels8(CB_QPANELS, kind, x, row + i, count, w, o, bias, out, ldy * size); \
+    break;
         CB_CASE(CB_BIAS) CB_CASE(CB_GELU) CB_CASE(CB_ADD) CB_CASE(CB_BIAS_BF16) CB_CASE(CB_GELU_BF16)
 #undef CB_CASE
       }
+      o += (size_t)np * CB_LANES;
     }
   }
 }

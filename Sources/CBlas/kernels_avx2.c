@@ -19,6 +19,7 @@ static inline __attribute__((always_inline)) __m256i quad8(__m256i sum, __m256i 
 #define CB_ROWS 6
 #define CB_PANELS 1
 #define CB_QROWS 4
+#define CB_QPANELS 1
 #define CB_QUAD(sum, x, w) quad16(sum, x, w)
 #define CB_QUAD_SPLIT 1
 #include "kernels_template.h"

@@ -1,5 +1,5 @@
-// AVX-512 with VNNI (every server since 2019): 12 rows × 2 panels of 16 floats take 24 of 32 registers, and so do
-// 24 rows of integer sums.
+// AVX-512 with VNNI (every server since 2019): 12 rows × 2 panels of 16 floats take 24 of 32 registers, in
+// floats and in integer sums.
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -10,7 +10,8 @@
 #define CB_NAME "avx512"
 #define CB_ROWS 12
 #define CB_PANELS 2
-#define CB_QROWS 24
+#define CB_QROWS 12
+#define CB_QPANELS 2
 #define CB_QUAD(sum, x, w) ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), _mm512_set1_epi32(x), (__m512i)(w)))
 #include "kernels_template.h"
 #pragma clang attribute pop

@@ -9,7 +9,8 @@
 #define CB_NAME "avx512bf16"
 #define CB_ROWS 12
 #define CB_PANELS 2
-#define CB_QROWS 24
+#define CB_QROWS 12
+#define CB_QPANELS 2
 #define CB_QUAD(sum, x, w) ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), _mm512_set1_epi32(x), (__m512i)(w)))
 #define CB_DOT2(sum, x, w) \
   ((v16)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)_mm512_set1_epi32((int32_t)(x)), (__m512bh)(w)))

@@ -6,5 +6,6 @@
 #define CB_ROWS 4
 #define CB_PANELS 1
 #define CB_QROWS 4
+#define CB_QPANELS 1
 #define CB_QUAD(sum, x, w) quad16(sum, x, w)
 #include "kernels_template.h"

@@ -21,7 +21,8 @@ extern "C" {
 /// Floats in a panel of packed weights, and the width that every row is a multiple of.
 #define CB_LANES 16
 
-/// The instruction set in use: "avx512", "avx2" or "portable".
+/// The instruction set in use: "avx512bf16", "avx512", "avx2" or "portable", the best that the processor has and the
+/// environment variable EPHEMERALML_KERNEL, one of these words, allows. All give the same bits.
 const char *cb_kernel_name(void);
 
 /// Takes another instruction set; false when the name is unknown or the processor lacks it. For tests.

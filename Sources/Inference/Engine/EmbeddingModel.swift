@@ -35,7 +35,7 @@ package final class EmbeddingModel: Sendable {
   }
   /// Types of the weights in their files, sorted: `F32`, say.
   package var elementTypes: [String] { encoder.elementTypes }
-  /// The instruction set in use: `avx512`, `avx2` or `portable`. All give the same bits.
+  /// The instruction set in use: `avx512bf16`, `avx512`, `avx2` or `portable`. All give the same bits.
   package static var kernelName: String { String(cString: cb_kernel_name()) }
 
   /// Reads a model. `weights` are its safetensors files, whole; they are copied, and free again when this returns.
