@@ -142,6 +142,12 @@ bench-embed: deps model ## Our encoder and its peers from PyPI, interleaved: doc
 	@swift build $(SWIFT_FLAGS) --product bench-embed
 	@scripts/bench-embed.sh $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),7) $(THREADS) $(if $(QUICK),1)
 
+.PHONY: bench-tokenize
+bench-tokenize: deps model ## Our tokenizers and Hugging Face's in turns, one thread; ROUNDS=9
+	@swift build $(SWIFT_FLAGS) --product bench-tokenize
+	@scripts/venv.sh tokenize 'tokenizers==0.23.3'
+	@.cache/venv-tokenize/bin/python scripts/bench-tokenize.py .build/release/bench-tokenize .cache/models/all-MiniLM-L6-v2 $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),9)
+
 bench-queue: deps ## Calls of the queue per second, and their cost with 10 to 1,000,000 jobs waiting; DISK=folder, WAITING=, ROUNDS=
 	@swift build $(SWIFT_FLAGS) --product bench-queue
 	@mkdir -p "$(DISK)"

@@ -45,6 +45,7 @@ let package = Package(
     .executable(name: "load", targets: ["Load"]),
     .executable(name: "bench-queue", targets: ["BenchQueue"]),
     .executable(name: "bench-embed", targets: ["BenchEmbed"]),
+    .executable(name: "bench-tokenize", targets: ["BenchTokenize"]),
     .executable(name: "simulate", targets: ["simulate"]),
   ],
   dependencies: [
@@ -114,6 +115,7 @@ let package = Package(
       path: "Tests/Load"),
     .executableTarget(name: "BenchQueue", dependencies: ["Queue", "Wire"], path: "Tests/Benchmarks/Queue"),
     .executableTarget(name: "BenchEmbed", dependencies: ["Inference", "CBlas"], path: "Tests/Benchmarks/Embed"),
+    .executableTarget(name: "BenchTokenize", dependencies: ["Inference"], path: "Tests/Benchmarks/Tokenize"),
     .target(
       name: "CSimulatedDisk", path: "Tests/Simulator/CSimulatedDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
     .target(name: "Simulator", dependencies: ["Queue", "Wire", "CSimulatedDisk"], path: "Tests/Simulator/World"),
@@ -189,7 +191,9 @@ if let runtime = Context.environment["FUZZER_RUNTIME"] {
   ]
   for target in package.targets where probed.contains(target.name) { target.swiftSettings = probes }
   package.products = []
-  package.targets.removeAll { ["JobRunner", "DevCloud", "Load", "BenchQueue", "BenchEmbed"].contains($0.name) }
+  package.targets.removeAll {
+    ["JobRunner", "DevCloud", "Load", "BenchQueue", "BenchEmbed", "BenchTokenize"].contains($0.name)
+  }
   package.targets += [
     .target(name: "CFuzzer", path: "Tests/Fuzzers/CFuzzer"),
     .executableTarget(

@@ -22,7 +22,7 @@ struct GoldenTests {
     let files = try Golden.files()
     let names = files.names.filter { $0 != "tokenizer.json" }
     let contents = Dictionary(uniqueKeysWithValues: names.map { ($0, files[$0] ?? []) })
-    let tokenizer = try WordPieceTokenizer(files: ModelFiles(contents))
+    let tokenizer = try Tokenizer(files: ModelFiles(contents))
     var wrong: [Int] = []
     for (index, text) in Golden.texts.enumerated() where tokenizer.tokenize(text) != Golden.inputs[index] {
       wrong.append(index)

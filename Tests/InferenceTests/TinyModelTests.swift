@@ -73,7 +73,7 @@ struct TinyModelTests {
 
   @Test("pieces: longest first, unknown words whole, added tokens from the raw text, cut with a flag")
   func pieces() throws {
-    let tokenizer = try WordPieceTokenizer(files: TinyModel().files)
+    let tokenizer = try Tokenizer(files: TinyModel().files)
     #expect(tokenizer.tokenize("unable abc Éa [CLS]. xab").ids == [2, 10, 11, 5, 8, 9, 1, 2, 13, 1, 3])
     #expect(tokenizer.tokenize("") == TokenizedInput(ids: [2, 3], truncated: false))
     #expect(tokenizer.tokenize(String(repeating: "a ", count: 22)).truncated == false)

@@ -20,4 +20,8 @@ export PYTHONDONTWRITEBYTECODE=1
 tables=Sources/Inference/Tokenizer/UnicodeTables.swift
 "$venv/bin/python" scripts/golden/unicode_tables.py > "$tables.new"
 mv "$tables.new" "$tables"
-git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders "$tables"
+classes=Sources/Inference/Tokenizer/TextClassTables.swift
+"$venv/bin/python" scripts/golden/text_classes.py > "$classes.new"
+mv "$classes.new" "$classes"
+"$venv/bin/python" scripts/golden/token_ids.py Tests/Vectors/tokenizers
+git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/tokenizers "$tables" "$classes"

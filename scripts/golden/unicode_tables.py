@@ -158,4 +158,5 @@ enum UnicodeTables {{""")
     print("}")
 
 
-main()
+if __name__ == "__main__":
+    main()

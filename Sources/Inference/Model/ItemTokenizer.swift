@@ -2,7 +2,7 @@
 ///
 /// It needs the clear files of a model folder only, so a client can count tokens without the weights.
 package struct ItemTokenizer: Sendable {
-  private let tokenizer: WordPieceTokenizer
+  private let tokenizer: Tokenizer
   private let prompts: Prompts
   private let usesSegments: Bool
   /// Tokens of one input, special ones included.
@@ -15,7 +15,7 @@ package struct ItemTokenizer: Sendable {
   }
 
   init(files: ModelFiles, config: ModelConfig) throws(ModelError) {
-    tokenizer = try WordPieceTokenizer(files: files, config: config)
+    tokenizer = try Tokenizer(files: files, config: config)
     prompts = config.prompts
     usesSegments = config.usesSegments
     maximumTokens = config.maximumTokens

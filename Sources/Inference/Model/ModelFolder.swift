@@ -55,7 +55,7 @@ package struct ModelFolder: Sendable {
   package func describe() throws(ModelError) -> ModelDescription {
     let files = try clearFiles()
     let config = try ModelConfig(files: files)
-    _ = try WordPieceTokenizer(files: files, config: config)
+    _ = try Tokenizer(files: files, config: config)
     let index = try ShardIndex(
       files: files, unless: try ReadOnlyFile(path(of: WeightsFile.name), name: WeightsFile.name) != nil)
     let encoder = try weights(index?.shards ?? [WeightsFile.name])

@@ -12,76 +12,122 @@ package struct BertNormalizerOptions: Sendable, Equatable {
   package init() {}
 }
 
-/// Takes the words of a text, as UTF-8, one after the other.
-protocol WordSink {
-  /// True when no further word is wanted: the rest of the text may be left unread.
+/// Takes the scalars of a normalized text, one after the other.
+protocol ScalarSink {
+  /// True when no further scalar is wanted: the rest of the text may be left unread.
   var isFull: Bool { get }
-  /// A word; `utf8` holds at most `BertNormalizer.longestWord` scalars of it, `scalars` counts all of them.
-  mutating func word(_ utf8: [UInt8], scalars: Int)
+  mutating func ascii(_ byte: UInt8)
+  /// A scalar beyond ASCII, with its properties.
+  mutating func scalar(_ scalar: UInt32, _ flags: UnicodeData.Flags)
 }
 
-/// BERT's normalizer and pre-tokenizer in one pass over the scalars, in the order in which Hugging Face applies them:
-/// clean, part ideographs, decompose (with canonical reordering), strip marks, lower case; then words end at white
-/// space, and each punctuation mark is a word of its own.
+/// BERT's normalizer in one pass over the bytes, in the order in which Hugging Face applies its rules: clean, part
+/// ideographs, decompose (with canonical reordering), strip marks, lower case.
 ///
-/// It holds no more than the current word and the current run of combining marks, whatever the text's length.
-struct BertNormalizer<Sink: WordSink> {
+/// It holds no more than the current run of combining marks, whatever the text's length.
+struct BertNormalizer<Sink: ScalarSink> {
   let options: BertNormalizerOptions
-  let longestWord: Int
   var sink: Sink
+  /// True once a scalar was dropped before any was given on.
+  private(set) var dropsFirst = false
 
   private let unicode = UnicodeData.shared
-  private var word: [UInt8] = []
-  private var wordScalars = 0
+  private let ascii = AlignedBuffer<UInt8>(count: 128)
+  private let dropped: UInt8 = 0xff
+  private var isEmpty = true
   /// Combining marks that wait for the next starter to be put in order; sorted by class, then by arrival.
   private var marks: [(combiningClass: UInt8, scalar: UInt32)] = []
+  private var hasMarks = false
 
-  init(options: BertNormalizerOptions, longestWord: Int, sink: Sink) {
+  init(options: BertNormalizerOptions, sink: Sink) {
     self.options = options
-    self.longestWord = longestWord
     self.sink = sink
+    for byte in 0..<128 as Range<UInt8> {
+      let flags = unicode.flags(UInt32(byte))
+      var becomes = byte
+      if options.lowercase, (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) { becomes += 32 }
+      if options.cleanText {
+        if flags.contains(.removedByCleaning) { becomes = dropped } else if flags.contains(.whitespace) { becomes = 32 }
+      }
+      ascii.pointer[Int(byte)] = becomes
+    }
   }
 
-  /// Reads one piece of text, which ends its last word.
-  mutating func read(_ scalars: some Sequence<Unicode.Scalar>) {
-    for scalar in scalars {
-      if sink.isFull { return }
-      clean(scalar.value)
+  /// Reads one piece of text.
+  mutating func read(_ text: UnsafeBufferPointer<UInt8>) {
+    var place = 0
+    let table = ascii.pointer
+    while place < text.count, !sink.isFull {
+      let byte = text[place]
+      if byte < 0x80 {
+        place += 1
+        let becomes = table[Int(byte)]
+        if becomes != dropped {
+          if hasMarks { flushMarks() }
+          isEmpty = false
+          sink.ascii(becomes)
+        } else if isEmpty {
+          dropsFirst = true
+        }
+      } else {
+        clean(UTF8Text.scalar(text, &place))
+      }
     }
-    flushMarks()
-    endWord()
+    if hasMarks { flushMarks() }
   }
 
   private mutating func clean(_ scalar: UInt32) {
     let flags = unicode.flags(scalar)
+    if flags.isPlainToBert {
+      if hasMarks { flushMarks() }
+      isEmpty = false
+      return sink.scalar(scalar, flags)
+    }
     if options.cleanText {
-      if flags.contains(.removedByCleaning) { return }
-      if flags.contains(.whitespace) { return decompose(0x20, unicode.flags(0x20)) }
+      if flags.contains(.removedByCleaning) {
+        if isEmpty { dropsFirst = true }
+        return
+      }
+      if flags.contains(.whitespace) { return blank() }
     }
     guard options.handleChineseChars, flags.contains(.chinese) else { return decompose(scalar, flags) }
-    decompose(0x20, unicode.flags(0x20))
+    blank()
     decompose(scalar, flags)
-    decompose(0x20, unicode.flags(0x20))
+    blank()
+  }
+
+  private mutating func blank() {
+    if hasMarks { flushMarks() }
+    isEmpty = false
+    sink.ascii(0x20)
   }
 
   private mutating func decompose(_ scalar: UInt32, _ flags: UnicodeData.Flags) {
     guard options.stripAccents else { return lower(scalar, flags) }
     guard flags.contains(.decomposes) else { return reorder(scalar, flags) }
-    for part in unicode.decomposition(scalar) { reorder(part, unicode.flags(part)) }
+    if let (lead, vowel, tail) = UnicodeData.syllable(scalar) {
+      reorder(lead, unicode.flags(lead))
+      reorder(vowel, unicode.flags(vowel))
+      if tail != 0 { reorder(tail, unicode.flags(tail)) }
+    } else {
+      for part in unicode.decomposition(scalar) { reorder(part, unicode.flags(part)) }
+    }
   }
 
   /// A mark that is dropped anyway leaves the order of the others alone, but a starter among them parts two runs.
   private mutating func reorder(_ scalar: UInt32, _ flags: UnicodeData.Flags) {
+    if flags.contains(.nonspacingMark), isEmpty { dropsFirst = true }
     if !flags.contains(.combines) {
-      flushMarks()
+      if hasMarks { flushMarks() }
       if !flags.contains(.nonspacingMark) { lower(scalar, flags) }
     } else if !flags.contains(.nonspacingMark) {
       marks.append((unicode.combiningClass(scalar), scalar))
+      hasMarks = true
     }
   }
 
   private mutating func flushMarks() {
-    guard !marks.isEmpty else { return }
+    hasMarks = false
     let order = marks.indices.sorted { (marks[$0].combiningClass, $0) < (marks[$1].combiningClass, $1) }
     let sorted = order.map { marks[$0].scalar }
     marks.removeAll(keepingCapacity: true)
@@ -89,32 +135,21 @@ struct BertNormalizer<Sink: WordSink> {
   }
 
   private mutating func lower(_ scalar: UInt32, _ flags: UnicodeData.Flags) {
-    guard options.lowercase, flags.contains(.hasLowercase) else { return split(scalar, flags) }
-    for part in unicode.lowercase(scalar) { split(part, unicode.flags(part)) }
+    isEmpty = false
+    guard options.lowercase, flags.contains(.hasLowercase) else { return give(scalar, flags) }
+    for part in unicode.lowercase(scalar) { give(part, unicode.flags(part)) }
   }
 
-  private mutating func split(_ scalar: UInt32, _ flags: UnicodeData.Flags) {
-    if flags.contains(.whitespace) { return endWord() }
-    if !flags.contains(.punctuation) { return append(scalar) }
-    endWord()
-    append(scalar)
-    endWord()
+  private mutating func give(_ scalar: UInt32, _ flags: UnicodeData.Flags) {
+    if scalar < 0x80 { sink.ascii(UInt8(scalar)) } else { sink.scalar(scalar, flags) }
   }
+}
 
-  private mutating func append(_ scalar: UInt32) {
-    wordScalars += 1
-    guard wordScalars <= longestWord else { return }
-    if scalar < 0x80 {
-      word.append(UInt8(scalar))
-    } else if let scalar = Unicode.Scalar(scalar), let utf8 = Unicode.UTF8.encode(scalar) {
-      word.append(contentsOf: utf8)
-    }
-  }
+/// Writes the normalized text down.
+struct TextSink: ScalarSink {
+  var bytes: [UInt8] = []
+  var isFull: Bool { false }
 
-  private mutating func endWord() {
-    guard wordScalars > 0 else { return }
-    if !sink.isFull { sink.word(word, scalars: wordScalars) }
-    word.removeAll(keepingCapacity: true)
-    wordScalars = 0
-  }
+  mutating func ascii(_ byte: UInt8) { bytes.append(byte) }
+  mutating func scalar(_ scalar: UInt32, _ flags: UnicodeData.Flags) { UTF8Text.append(scalar, to: &bytes) }
 }

@@ -1,37 +1,38 @@
-/// Everything that turns text into BERT's token ids, read from a model folder: tokenizer.json, or the older vocab.txt
+/// Everything that turns text into token ids, read from a model folder: tokenizer.json, or for BERT the older vocab.txt
 /// with tokenizer_config.json. A setting that would change the ids and is not computed here is refused.
-struct TokenizerSettings {
+struct TokenizerSettings: Sendable {
   static let file = "tokenizer.json"
   static let vocabularyFile = "vocab.txt"
-  /// Tokens of one vocabulary.
+  /// Tokens of one vocabulary, and merges of one model.
   static let tokenLimit = 1_000_000
 
-  /// Bytes of a token that is taken from the raw text: at each place of a text so many may have to be compared.
-  static let addedBytes = 256
-
-  /// A token that is taken from the raw text before anything is normalized, `[CLS]` for one.
-  struct Added {
-    let utf8: [UInt8]
-    let id: Int32
-  }
-
-  private(set) var normalizer = BertNormalizerOptions()
-  private(set) var tokens: [WordPieceVocabulary.Token] = []
-  private(set) var added: [Added] = []
-  private(set) var continuationPrefix = Array("##".utf8)
-  /// Scalars of a word that is still looked up; a longer one is unknown.
-  private(set) var longestWord = 100
-  private(set) var unknown: Int32 = 0
-  private(set) var first: Int32 = 0
-  private(set) var last: Int32 = 0
+  private(set) var normalizer = Normalizer(steps: [])
+  private(set) var preTokenizer = PreTokenizer(steps: [])
+  private(set) var model: TokenizerModel
+  /// Taken from the raw text.
+  private(set) var rawTokens: AddedTokens
+  /// Taken from the normalized text.
+  private(set) var normalizedTokens: AddedTokens
+  private(set) var template = InputTemplate()
+  private(set) var truncation = Truncation()
+  /// No id is this high.
+  private(set) var idLimit: Int
 
   init(files: ModelFiles) throws(ModelError) {
+    let config = try files.settings(ModelConfig.tokenizerSettingsFile)
     if let settings = try files.settings(Self.file) {
-      try read(settings)
+      try self.init(settings)
     } else if let vocabulary = files[Self.vocabularyFile] {
-      try read(vocabulary: vocabulary, settings: try files.settings(ModelConfig.tokenizerSettingsFile))
+      try self.init(vocabulary: vocabulary, settings: config)
     } else {
       throw ModelError(Self.file, "is missing, and so is \(Self.vocabularyFile)")
+    }
+    if let config, config.has("truncation_side") {
+      switch try config.string("truncation_side") {
+      case "left": truncation.side = .left
+      case "right": truncation.side = .right
+      default: throw config.failure("truncation_side", "must be left or right")
+      }
     }
   }
 
@@ -40,115 +41,113 @@ struct TokenizerSettings {
 
   // MARK: tokenizer.json
 
-  private mutating func read(_ settings: SettingsReader) throws(ModelError) {
-    let model = try settings.settings("model")
-    try model.require("type", "WordPiece")
-    continuationPrefix = Array(try model.string("continuing_subword_prefix", default: "##").utf8)
-    longestWord = try model.integer("max_input_chars_per_word", in: 1...1000, default: 100)
-    for member in try model.settings("vocab").object.members {
-      guard let id = member.value.integer, (0..<Self.tokenLimit).contains(id) else {
-        throw model.failure("vocab", "gives a token an id that is not from 0 to \(Self.tokenLimit - 1)")
+  private init(_ settings: SettingsReader) throws(ModelError) {
+    normalizer = Normalizer(steps: try NormalizerSettings.steps(settings))
+    preTokenizer = PreTokenizer(steps: try PreTokenizerSettings.steps(settings))
+    // What a later step drops may have been put there by an earlier one: then the text still begins where it did.
+    guard !preTokenizer.asksForFirst || !normalizer.steps.dropFirst().contains(where: \.mayDropFirst) else {
+      throw settings.failure("normalizer", "may drop a text's beginning behind another step, under `first`")
+    }
+    let vocabulary = try Vocabulary(try settings.settings("model"), preTokenizer: preTokenizer)
+    model = vocabulary.model
+    template = try TemplateSettings(vocabulary: vocabulary).template(settings)
+    let added = settings.has("added_tokens") ? try Self.added(settings) : []
+    (rawTokens, normalizedTokens) = try Self.parted(added, normalizer, settings.file)
+    if settings.has("truncation") {
+      let wanted = try settings.settings("truncation")
+      guard let side = Truncation.Side(rawValue: try wanted.string("direction", default: "Right")) else {
+        throw wanted.failure("direction", "must be Left or Right")
       }
-      tokens.append((Array(member.name.utf8), Int32(id)))
+      guard let strategy = Truncation.Strategy(rawValue: try wanted.string("strategy", default: "LongestFirst")) else {
+        throw wanted.failure("strategy", "must be LongestFirst, OnlyFirst or OnlySecond")
+      }
+      truncation = Truncation(side: side, strategy: strategy)
     }
-    unknown = try id(of: try model.string("unk_token"), model.file)
-    try readNormalizer(try settings.settings("normalizer"))
-    try settings.settings("pre_tokenizer").require("type", "BertPreTokenizer")
-    try readTemplate(try settings.settings("post_processor"))
-    if settings.has("added_tokens") { try readAdded(settings) }
+    idLimit = Self.idLimit(vocabulary, added, template)
   }
 
-  private mutating func readNormalizer(_ settings: SettingsReader) throws(ModelError) {
-    try settings.require("type", "BertNormalizer")
-    normalizer.cleanText = try settings.bool("clean_text", default: true)
-    normalizer.handleChineseChars = try settings.bool("handle_chinese_chars", default: true)
-    normalizer.lowercase = try settings.bool("lowercase", default: true)
-    normalizer.stripAccents = try settings.bool("strip_accents", default: normalizer.lowercase)
+  private static func idLimit(_ vocabulary: Vocabulary, _ added: [AddedTokens.Token], _ template: InputTemplate) -> Int
+  {
+    let highest = max(added.map(\.id).max() ?? 0, template.ids.max() ?? 0, vocabulary.highestID)
+    return Int(highest) + 1
   }
 
-  /// `[CLS] text [SEP]`, said in one of two ways.
-  private mutating func readTemplate(_ settings: SettingsReader) throws(ModelError) {
-    switch try settings.string("type") {
-    case "BertProcessing":
-      first = try pair(settings, "cls")
-      last = try pair(settings, "sep")
-    case "TemplateProcessing":
-      let template = try settings.array("single")
-      guard template.count == 3, let opening = special(template[0]), let closing = special(template[2]),
-        template[1].object?["Sequence"]?.object?["id"]?.string == "A"
-      else { throw settings.failure("single", "must be one special token, sequence A and one special token") }
-      first = try id(of: opening, settings.file)
-      last = try id(of: closing, settings.file)
-    default: throw settings.failure("type", "must be TemplateProcessing or BertProcessing")
-    }
-  }
-
-  private func special(_ item: JSONValue) -> String? { item.object?["SpecialToken"]?.object?["id"]?.string }
-
-  private func pair(_ settings: SettingsReader, _ name: String) throws(ModelError) -> Int32 {
-    let pair = try settings.array(name)
-    guard pair.count == 2, let token = pair[0].string else {
-      throw settings.failure(name, "must be a token and its id")
-    }
-    return try id(of: token, settings.file)
-  }
-
-  private mutating func readAdded(_ settings: SettingsReader) throws(ModelError) {
+  private static func added(_ settings: SettingsReader) throws(ModelError) -> [AddedTokens.Token] {
     let items = try settings.array("added_tokens")
-    guard items.count <= 1000 else { throw settings.failure("added_tokens", "has more than 1000 tokens") }
+    guard items.count <= AddedTokens.countLimit else {
+      throw settings.failure("added_tokens", "has more than \(AddedTokens.countLimit) tokens")
+    }
+    var added: [AddedTokens.Token] = []
     for item in items {
       guard let object = item.object else { throw settings.failure("added_tokens", "must hold objects") }
-      let token = SettingsReader(file: settings.file, object: object, path: "added_tokens.")
-      for name in ["single_word", "lstrip", "rstrip", "normalized"] where try token.bool(name, default: false) {
-        throw token.failure(name, "is true, which is not supported")
+      let reader = SettingsReader(file: settings.file, object: object, path: "added_tokens.")
+      let content = try reader.string("content")
+      let id = Int32(try reader.integer("id", in: 0...tokenLimit - 1))
+      guard !content.isEmpty else { throw reader.failure("content", "is empty") }
+      guard content.utf8.count <= AddedTokens.bytesLimit else {
+        throw reader.failure("content", "is longer than \(AddedTokens.bytesLimit) bytes")
       }
-      let content = try token.string("content")
-      let id = Int32(try token.integer("id", in: 0...Self.tokenLimit - 1))
-      guard !content.isEmpty else { throw token.failure("content", "is empty") }
-      guard content.utf8.count <= Self.addedBytes else {
-        throw token.failure("content", "is longer than \(Self.addedBytes) bytes")
+      var token = AddedTokens.Token(utf8: Array(content.utf8), id: id)
+      token.singleWord = try reader.bool("single_word", default: false)
+      token.stripsLeft = try reader.bool("lstrip", default: false)
+      token.stripsRight = try reader.bool("rstrip", default: false)
+      token.normalized = try reader.bool("normalized", default: false)
+      // Every blank of a long row would be one, and each would look through the rest of the row.
+      if token.stripsLeft || token.stripsRight, content.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
+        throw reader.failure("content", "is white space that strips white space")
       }
-      added.append(Added(utf8: Array(content.utf8), id: id))
+      added.append(token)
+    }
+    return added
+  }
+
+  private static func parted(
+    _ tokens: [AddedTokens.Token], _ normalizer: Normalizer, _ file: String
+  ) throws(ModelError) -> (raw: AddedTokens, normalized: AddedTokens) {
+    let normalized = tokens.filter(\.normalized).map { token in
+      var token = token
+      token.utf8 = normalizer.normalized(token.utf8)
+      return token
+    }
+    do {
+      return (try AddedTokens(tokens.filter { !$0.normalized }), try AddedTokens(normalized))
+    } catch {
+      throw ModelError(file, error.text)
     }
   }
 
   // MARK: vocab.txt
 
-  private mutating func read(vocabulary: [UInt8], settings: SettingsReader?) throws(ModelError) {
-    var lines = vocabulary.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    if lines.last?.isEmpty == true { lines.removeLast() }
-    guard lines.count <= Self.tokenLimit else {
-      throw ModelError(Self.vocabularyFile, "has more than \(Self.tokenLimit) lines")
-    }
-    for (number, line) in lines.enumerated() {
-      let token = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
-      guard String(validating: token, as: UTF8.self) != nil else {
-        throw ModelError(Self.vocabularyFile, "line \(number + 1) is not UTF-8")
-      }
-      tokens.append((Array(token), Int32(number)))
-    }
+  private init(vocabulary text: [UInt8], settings: SettingsReader?) throws(ModelError) {
+    var options = BertNormalizerOptions()
     if let settings {
-      normalizer.lowercase = try settings.bool("do_lower_case", default: true)
-      normalizer.handleChineseChars = try settings.bool("tokenize_chinese_chars", default: true)
-      normalizer.stripAccents = try settings.bool("strip_accents", default: normalizer.lowercase)
+      options.lowercase = try settings.bool("do_lower_case", default: true)
+      options.handleChineseChars = try settings.bool("tokenize_chinese_chars", default: true)
+      options.stripAccents = try settings.bool("strip_accents", default: options.lowercase)
     }
+    normalizer = Normalizer(steps: [.bert(options)])
+    preTokenizer = PreTokenizer(steps: [.bert])
+    let tokens = try Vocabulary.lines(text)
     var ids: [String: Int32] = [:]
+    var added: [AddedTokens.Token] = []
     for (name, token) in [("unk", "[UNK]"), ("sep", "[SEP]"), ("pad", "[PAD]"), ("cls", "[CLS]"), ("mask", "[MASK]")] {
       let said = settings?.object["\(name)_token"]
       let content = said?.string ?? said?.object?["content"]?.string ?? token
-      ids[name] = try id(of: content, Self.vocabularyFile)
-      guard !content.isEmpty, content.utf8.count <= Self.addedBytes else {
-        throw ModelError(ModelConfig.tokenizerSettingsFile, "`\(name)_token` has not 1 to \(Self.addedBytes) bytes")
+      guard let id = tokens.first(where: { $0.utf8.elementsEqual(content.utf8) })?.id else {
+        throw Vocabulary.lacks(content, Self.vocabularyFile)
       }
-      added.append(Added(utf8: Array(content.utf8), id: ids[name] ?? 0))
+      guard !content.isEmpty, content.utf8.count <= AddedTokens.bytesLimit else {
+        throw ModelError(
+          ModelConfig.tokenizerSettingsFile, "`\(name)_token` has not 1 to \(AddedTokens.bytesLimit) bytes")
+      }
+      ids[name] = id
+      added.append(AddedTokens.Token(utf8: Array(content.utf8), id: id))
     }
-    (unknown, first, last) = (ids["unk"] ?? 0, ids["cls"] ?? 0, ids["sep"] ?? 0)
-  }
-
-  private func id(of token: String, _ file: String) throws(ModelError) -> Int32 {
-    guard let found = tokens.first(where: { $0.utf8.elementsEqual(token.utf8) }) else {
-      throw ModelError(file, "the vocabulary lacks the token `\(token.prefix(40))`")
-    }
-    return found.id
+    let (first, last) = (ids["cls"] ?? 0, ids["sep"] ?? 0)
+    let vocabulary = try Vocabulary(lines: tokens, unknown: ids["unk"] ?? 0)
+    model = vocabulary.model
+    template = .bert(first: first, last: last)
+    (rawTokens, normalizedTokens) = try Self.parted(added, normalizer, Self.vocabularyFile)
+    idLimit = Self.idLimit(vocabulary, added, template)
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Inference
 
 extension FuzzTarget {
@@ -30,7 +31,8 @@ extension FuzzTarget {
   }
 
   /// `tokenizer.json`, an empty byte, and a text for it.
-  static let tokenizerJSON = FuzzTarget("tokenizer-json", longestBytes: 8192, seeds: { TokenizerSeeds.json }) { bytes in
+  static let tokenizerJSON = FuzzTarget("tokenizer-json", longestBytes: 16384, seeds: { TokenizerSeeds.json }) {
+    bytes in
     var input = Scissors(bytes)
     try tokenize(["tokenizer.json": input.part()], text: input.all())
   }
@@ -79,10 +81,13 @@ extension FuzzTarget {
 
   private static func tokenize(_ files: [String: [UInt8]], text: [UInt8]) throws {
     let files = ModelFiles(files.merging(["config.json": TokenizerSeeds.config]) { given, _ in given })
-    let tokenizer = try WordPieceTokenizer(files: files)
-    let tokens = tokenizer.tokenize(String(decoding: text, as: UTF8.self))
-    try hold((2...tokenizer.maximumTokens).contains(tokens.ids.count), "an input is no longer than the model reads")
-    try hold(tokens.ids.allSatisfy { (0..<tokenizer.idLimit).contains(Int($0)) }, "each id has a row")
+    let tokenizer = try Tokenizer(files: files)
+    let text = String(decoding: text, as: UTF8.self)
+    for tokens in [tokenizer.tokenize(text), tokenizer.tokenize(text, text)] {
+      try hold(tokens.ids.count <= tokenizer.maximumTokens, "an input is no longer than the model reads")
+      try hold(tokens.ids.allSatisfy { (0..<tokenizer.idLimit).contains(Int($0)) }, "each id has a row")
+      try hold(tokens.segments.isEmpty || tokens.segments.count == tokens.ids.count, "each token has its segment")
+    }
   }
 }
 
@@ -141,7 +146,34 @@ enum TokenizerSeeds {
     Array($0.utf8)
   }
 
-  static let json: [[UInt8]] = [plainJSON, template].flatMap { file in texts.map { text in file + [0] + text } }
+  private static let bytePairs = Array(
+    (#"{"added_tokens":[{"id":5,"content":"<m>","lstrip":true,"rstrip":true,"normalized":true,"single_word":true}],"#
+      + #""normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true},"#
+      + #""post_processor":{"type":"RobertaProcessing","cls":["<s>",0],"sep":["</s>",1]},"model":{"type":"BPE","#
+      + #""unk_token":"<s>","vocab":{"<s>":0,"</s>":1,"a":2,"b":3,"ab":4,"Ġ":6,"Ġab":7},"#
+      + #""merges":["a b",["Ġ","ab"]]}}"#).utf8)
+
+  // The map's one key is `a`, its replacement `b`.
+  private static let unigram = Array(
+    (#"{"normalizer":{"type":"Sequence","normalizers":[{"type":"Precompiled","precompiled_charsmap":"\#(map)"},"#
+      + #"{"type":"Nmt"},{"type":"Strip"},{"type":"Replace","pattern":{"Regex":" {2,}"},"content":"▁"},"#
+      + #"{"type":"Prepend","prepend":"_"}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":["#
+      + #"{"type":"WhitespaceSplit"},{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"}]},"#
+      + #""truncation":{"direction":"Left","strategy":"OnlyFirst"},"model":{"type":"Unigram","unk_id":0,"#
+      + #""vocab":[["<unk>",0],["▁",-1.5],["a",-2],["b",-2.25],["▁ab",-3e0],["é",-4]]}}"#).utf8)
+
+  private static let map: String = {
+    var units = [UInt32](repeating: 0, count: 512)
+    units[0] = 256 << 10
+    units[0x161] = (0x161 ^ 256) << 10 | 0x161
+    units[256] = 1 << 31
+    let bytes = ([UInt32(units.count * 4)] + units).flatMap { unit in (0..<4).map { UInt8(unit >> (8 * $0) & 255) } }
+    return Data(bytes + Array("b\0".utf8)).base64EncodedString()
+  }()
+
+  static let json: [[UInt8]] = [plainJSON, template, bytePairs, unigram].flatMap { file in
+    texts.map { text in file + [0] + text }
+  }
 
   static let vocabulary: [[UInt8]] = [
     Array("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n".utf8) + [0] + Array(#"{"do_lower_case":true}"#.utf8) + [0]
