@@ -41,7 +41,7 @@ struct EncoderTests {
 
   @Test(
     "a whole folder, from texts, pairs and prompts to the reference's ids and outputs",
-    arguments: EncoderGolden.all.filter { ["bert", "dist"].contains($0.name.prefix(4)) })
+    arguments: EncoderGolden.all)
   func folders(_ golden: EncoderGolden) throws {
     let model = try EncoderGolden.withFiles(try golden.weights()) {
       try EmbeddingModel(files: try golden.files(), weights: $0, threads: 1)
