@@ -34,9 +34,9 @@ struct Analyst {
   var identities: [HybridIdentity] { get throws { try home.keys.identities() } }
 
   /// Prepares, seals and uploads lines of `{"id","text"}`.
-  func submit(_ texts: [String], model: String, to store: any ObjectStore, stream: String = "default") throws
-    -> SubmittedJob
-  {
+  func submit(
+    _ texts: [String], model: String, to store: any ObjectStore, stream: String = "default", precision: String = "fp32"
+  ) throws -> SubmittedJob {
     let input = "\(home.path)/input-\(UUID().uuidString).jsonl"
     let lines = texts.enumerated().map { #"{"id":"d\#($0)","text":"\#($1)"}"# + "\n" }.joined()
     try lines.write(toFile: input, atomically: true, encoding: .utf8)
@@ -44,6 +44,7 @@ struct Analyst {
     var request = SubmissionRequest()
     request.model = model
     request.stream = stream
+    request.precision = precision
     let now = Stage.nowMs
     let prepared = try submitter.prepare(JSONLFile(path: input), request, nowMs: now)
     let entry = try submitter.seal(prepared, nowMs: now)

@@ -28,7 +28,9 @@ extension HostileHost {
     func swapped() throws {
       let (process, host) = try freshWorker()
       defer { process.stop() }
-      let job = try stage.alice.submit(["the bridge"], model: stage.models[0].digest.hex, to: stage.store)
+      // In int8, since that needs every object.
+      let job = try stage.alice.submit(
+        ["the bridge"], model: stage.models[0].digest.hex, to: stage.store, precision: "int8")
       let other = stage.models[1].digest
       let names = ["manifest.cose"] + stage.models[0].claims.files.map(\.objectName)
       var plays: [(String, (ContentDigest, String) throws -> [UInt8]?)] = [
@@ -75,21 +77,29 @@ extension HostileHost {
       #expect(process.isAlive)
     }
 
-    @Test("The worker asks for nothing but the manifest that the job names and the files that it lists")
+    @Test(
+      "The worker asks for nothing but the manifest that the job names and the files that it lists and its precision needs"
+    )
     func askedFor() throws {
       let (process, host) = try freshWorker()
       defer { process.stop() }
-      let job = try stage.alice.submit(["the bridge"], model: stage.models[0].digest.hex, to: stage.store)
-      var asked: Set<String> = []
-      var digests: Set<ContentDigest> = []
-      let ended = try host.run(job.bundle) { digest, name in
-        asked.insert(name)
-        digests.insert(digest)
-        return try stage.object(digest, name)
+      let all = Set(["manifest.cose"] + stage.models[0].claims.files.map(\.objectName))
+      let needed = ["fp32": all.subtracting(["int8.scales.age"]), "int8": all]
+      #expect(all.contains("int8.scales.age"))
+      for (precision, names) in needed {
+        let job = try stage.alice.submit(
+          ["the bridge"], model: stage.models[0].digest.hex, to: stage.store, precision: precision)
+        var asked: Set<String> = []
+        var digests: Set<ContentDigest> = []
+        let ended = try host.run(job.bundle) { digest, name in
+          asked.insert(name)
+          digests.insert(digest)
+          return try stage.object(digest, name)
+        }
+        #expect(ended.code == .ok)
+        #expect(asked == names, "\(precision)")
+        #expect(digests == [stage.models[0].digest])
       }
-      #expect(ended.code == .ok)
-      #expect(asked == Set(["manifest.cose"] + stage.models[0].claims.files.map(\.objectName)))
-      #expect(digests == [stage.models[0].digest])
     }
 
     @Test("A job for one model is never answered by the other, though both are in the worker's memory")
