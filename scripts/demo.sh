@@ -23,7 +23,7 @@ prepare_parties
 stage "The host: enclave worker and daemon"
 start_worker
 start_daemon
-grep -E 'worker|epoch' "$log/daemon.log" | sed 's/^[^ ]* //' | head -4
+grep -E 'worker|epoch' "$log/daemon.log" | sed 's/^[^ ]* //' | sed -n 1,4p
 
 stage "The analyst checks the enclave's announcement, seals $documents and uploads"
 job_file=$state/last-job
@@ -43,7 +43,7 @@ mkdir -p "$state/night" && cp $(ls -d "$root"/jobs/sample/*.txt | head -3) "$sta
 run "$bin/ephemeral" submit "$state/night" --schedule nightly-embeddings >"$state/night-job"
 run "$bin/ephemeral" schedule run-now nightly-embeddings
 run "$bin/ephemeral" watch "$(tail -1 "$state/night-job")" --timeout 600
-run "$bin/ephemeral" schedule show nightly-embeddings | head -3
+run "$bin/ephemeral" schedule show nightly-embeddings | sed -n 1,3p
 
 printf '\npeak memory: worker %s, daemon %s, devcloud %s\n' "$(peak worker)" "$(peak daemon)" "$(peak devcloud)"
 stage "The receipt, once more and alone"
