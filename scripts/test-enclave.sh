@@ -206,13 +206,15 @@ stage "The machine stops in the middle of a job: the host notices, and the job e
 unplug
 boot
 submit
-await_line 60 "job=$job.*claimed" "$log/daemon-emulated.log"
+await_line 60 "claimed.*job=$job" "$log/daemon-emulated.log"
 # The new machine has no model yet: for the next seconds it pulls 90 MB.
 kill -STOP "$(cat "$state/machine.pid")"
 stopped=$(elapsed)
-await_line 60 "job=$job.*worker_(lost|unavailable)" "$log/daemon-emulated.log"
+# A line of the log is a message, and then what it is about, by name.
+lost="worker_(lost|unavailable).*job=$job|job=$job.*worker_(lost|unavailable)"
+await_line 60 "$lost" "$log/daemon-emulated.log"
 printf 'stopped at %s s; the daemon at %s s:\n' "$stopped" "$(elapsed)"
-grep -E "job=$job.*worker_(lost|unavailable)" "$log/daemon-emulated.log" | sed 's/^[^ ]* //'
+grep -E "$lost" "$log/daemon-emulated.log" | sed 's/^[^ ]* //'
 unplug KILL
 boot
 fetch "$state/second"
