@@ -139,16 +139,7 @@ INLINE v16 exp2_coarse16(v16 x) {
 // As `softmax_row`, the weights rounded to bfloat16 in `out`, which has room for `count` up to a multiple of CB_LANES.
 INLINE float softmax_half(const float *row, size_t count, float scale, uint16_t *out) {
   const size_t whole = count / CB_LANES * CB_LANES, rest = count - whole;
-  v16 highest = -INFINITY;
-  for (size_t i = 0; i < whole; i += CB_LANES) {
-    v16 v = load(row + i);
-    highest = v > highest ? v : highest;
-  }
-  if (rest) {
-    v16 v = first_lanes(load(row + whole), rest, -INFINITY);
-    highest = v > highest ? v : highest;
-  }
-  const v16 factor = scale * 1.44269504f, top = -max16(highest) * factor;
+  const v16 factor = scale * 1.44269504f, top = -highest_of(row, count) * factor;
   v16 total = 0.0f;
   for (size_t i = 0; i < whole; i += CB_LANES) {
     v16 e = exp2_coarse16(fma16(load(row + i), factor, top));

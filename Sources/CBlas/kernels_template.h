@@ -171,9 +171,8 @@ INLINE v16 first_lanes(v16 v, size_t count, float other) {
   return lane < (i16)(int32_t)count ? v : (v16)other;
 }
 
-// One row of scores becomes weights that are not yet normalised: exp(scale·(s − max)), and zeros from `count` up to the
-// row's padded end. Returns their sum.
-INLINE float softmax_row(float *row, size_t count, float scale) {
+// The greatest of a row of scores.
+INLINE float highest_of(const float *row, size_t count) {
   const size_t whole = count / CB_LANES * CB_LANES, rest = count - whole;
   v16 highest = -INFINITY;
   for (size_t i = 0; i < whole; i += CB_LANES) {
@@ -184,7 +183,14 @@ INLINE float softmax_row(float *row, size_t count, float scale) {
     v16 v = first_lanes(load(row + whole), rest, -INFINITY);
     highest = v > highest ? v : highest;
   }
-  const float top = max16(highest);
+  return max16(highest);
+}
+
+// One row of scores becomes weights that are not yet normalised: exp(scale·(s − max)), and zeros from `count` up to the
+// row's padded end. Returns their sum.
+INLINE float softmax_row(float *row, size_t count, float scale) {
+  const size_t whole = count / CB_LANES * CB_LANES, rest = count - whole;
+  const float top = highest_of(row, count);
   v16 total = 0.0f;
   for (size_t i = 0; i < whole; i += CB_LANES) {
     v16 e = exp16((load(row + i) - top) * scale);

@@ -102,6 +102,14 @@ struct SettingsReader {
     return strings
   }
 
+  /// The members of an array of objects.
+  func objects(_ name: String) throws(ModelError) -> [SettingsReader] {
+    try array(name).map { (item) throws(ModelError) in
+      guard let object = item.object else { throw failure(name, "must hold objects") }
+      return SettingsReader(file: file, object: object, path: "\(path)\(name).")
+    }
+  }
+
   func settings(_ name: String) throws(ModelError) -> SettingsReader {
     guard let object = member(name)?.object else { throw failure(name, "must be an object") }
     return SettingsReader(file: file, object: object, path: "\(path)\(name).")

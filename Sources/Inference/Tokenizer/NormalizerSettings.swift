@@ -25,11 +25,7 @@ enum NormalizerSettings {
     switch type {
     case "Sequence":
       guard depth < 4 else { throw settings.failure("normalizers", "are nested too deep") }
-      for item in try settings.array("normalizers") {
-        guard let object = item.object else { throw settings.failure("normalizers", "must hold objects") }
-        let inner = SettingsReader(file: settings.file, object: object, path: "\(settings.path)normalizers.")
-        try append(inner, depth: depth + 1, &steps)
-      }
+      for inner in try settings.objects("normalizers") { try append(inner, depth: depth + 1, &steps) }
     case "BertNormalizer": steps.append(.bert(try bert(settings)))
     case "Lowercase":
       var options = BertNormalizerOptions()

@@ -18,11 +18,7 @@ enum PreTokenizerSettings {
     switch type {
     case "Sequence":
       guard depth < 4 else { throw settings.failure("pretokenizers", "are nested too deep") }
-      for item in try settings.array("pretokenizers") {
-        guard let object = item.object else { throw settings.failure("pretokenizers", "must hold objects") }
-        let inner = SettingsReader(file: settings.file, object: object, path: "\(settings.path)pretokenizers.")
-        try append(inner, depth: depth + 1, &steps)
-      }
+      for inner in try settings.objects("pretokenizers") { try append(inner, depth: depth + 1, &steps) }
     case "BertPreTokenizer": steps.append(.bert)
     case "WhitespaceSplit": steps.append(.whitespace)
     case "ByteLevel":
