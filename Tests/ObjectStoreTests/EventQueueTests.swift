@@ -105,6 +105,18 @@ struct EventQueueTests {
     }
   }
 
+  @Test(
+    "requests are signed for the region that the host names",
+    arguments: [
+      ("sqs.eu-central-1.amazonaws.com", "eu-central-1"), ("sqs.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+      ("sqs-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"), ("sqs.eu-west-1.api.aws", "eu-west-1"),
+      ("vpce-0ab1-x7.sqs.eu-north-1.vpce.amazonaws.com", "eu-north-1"), ("127.0.0.1:9", "us-east-1"),
+      ("sqs", "us-east-1"), ("sqs.internal", "us-east-1"),
+    ])
+  func region(_ host: String, _ region: String) throws {
+    #expect(try events("https://\(host)/123456789012/q").region == region)
+  }
+
   @Test("a server that babbles, answers without an end or refuses costs an error, and no memory")
   func hostileServer() throws {
     for (answer, kind) in [

@@ -41,22 +41,40 @@ struct ListingTests {
     #expect(seen == keys.count + 1)
   }
 
-  private static func page(_ keys: [String], token: String) -> String {
+  private static func page(_ keys: [String], token: String?) -> String {
     let entries = keys.map {
       "<Contents><Key>\($0)</Key><Size>1</Size><ETag>e</ETag>"
         + "<LastModified>2026-11-22T00:00:00.000Z</LastModified></Contents>"
     }
-    return "<?xml version=\"1.0\"?><ListBucketResult>\(entries.joined())<IsTruncated>true</IsTruncated>"
-      + "<NextContinuationToken>\(token)</NextContinuationToken></ListBucketResult>"
+    let end = token.map {
+      "<IsTruncated>true</IsTruncated><NextContinuationToken>\($0)</NextContinuationToken>"
+    }
+    return "<?xml version=\"1.0\"?><ListBucketResult>\(entries.joined())\(end ?? "")</ListBucketResult>"
+  }
+
+  private func store(at proxy: FaultProxy) throws -> S3Store {
+    let credentials = FixedCredentials(
+      AWSCredentials(accessKeyID: "test", secret: try SecretBytes(copying: Array("test".utf8))))
+    return S3Store(
+      try S3Location(bucket: "bucket", region: "us-east-1", endpoint: proxy.endpoint), credentials: credentials)
+  }
+
+  @Test("an S3 server that gives more than was asked for, and calls that the end, has nothing forgotten")
+  func overlongPage() throws {
+    let proxy = try FaultProxy(
+      to: "http://127.0.0.1:1",
+      [.body(Self.page(["a", "b", "c", "d", "e"], token: nil)), .body(Self.page(["c", "d", "e"], token: nil))])
+    let store = try store(at: proxy)
+    let first = try store.list(prefix: "", after: nil, limit: 2)
+    #expect(first.entries.map(\.key.text) == ["a", "b"] && first.next?.text == "b")
+    let second = try store.list(prefix: "", after: first.next, limit: 3)
+    #expect(second.entries.map(\.key.text) == ["c", "d", "e"] && second.next == nil)
   }
 
   private func list(_ pages: [String]) throws -> (ObjectStoreError?, requests: Int) {
     let proxy = try FaultProxy(to: "http://127.0.0.1:1", pages.map { .body($0) })
-    let credentials = FixedCredentials(
-      AWSCredentials(accessKeyID: "test", secret: try SecretBytes(copying: Array("test".utf8))))
-    let location = try S3Location(bucket: "bucket", region: "us-east-1", endpoint: proxy.endpoint)
     do {
-      _ = try S3Store(location, credentials: credentials).list(prefix: "", after: nil, limit: 1000)
+      _ = try store(at: proxy).list(prefix: "", after: nil, limit: 1000)
       return (nil, proxy.requests.count)
     } catch {
       return (error as? ObjectStoreError, proxy.requests.count)

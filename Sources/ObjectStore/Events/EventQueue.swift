@@ -31,7 +31,8 @@ package final class EventQueue: EventSource {
   package let url: String
   private let scheme: String
   private let authority: String
-  private let region: String
+  /// What requests are signed for.
+  let region: String
   private let credentials: any CredentialSource
   private let transport = CurlTransport(
     timeouts: HTTPTimeouts(stalledSeconds: longestWaitSeconds + 10, wholeSeconds: longestWaitSeconds + 20))
@@ -57,8 +58,10 @@ package final class EventQueue: EventSource {
     }
     self.url = url
     (scheme, authority) = parsed
+    // `sqs.REGION.…`, FIPS `sqs-fips.REGION.…`, an endpoint in a VPC `vpce-….sqs.REGION.vpce.…`.
     let labels = authority.split(separator: ".")
-    self.region = region ?? (labels.count > 2 && labels[0] == "sqs" ? String(labels[1]) : "us-east-1")
+    let found = labels.firstIndex { $0 == "sqs" || $0 == "sqs-fips" }.flatMap { labels[($0 + 1)...].first }
+    self.region = region ?? (labels.count > 2 ? found.map(String.init) : nil) ?? "us-east-1"
     self.credentials = credentials
     self.now = now
   }

@@ -40,7 +40,9 @@ extension S3Store {
         throw Self.strange("GET \(location)\(prefix)*", "empty page after empty page")
       }
       // Names that cannot be keys (a folder made in the web console, say) are somebody else's.
-      for item in page.items where entries.count < limit && item.key.hasPrefix(base) {
+      for item in page.items where item.key.hasPrefix(base) {
+        // A server that gives more than was asked for must not have the rest forgotten, also where it calls that the end.
+        guard entries.count < limit else { return ObjectPage(entries: entries, next: entries.last?.key) }
         guard let key = try? ObjectKey(String(item.key.unicodeScalars.dropFirst(base.unicodeScalars.count))) else {
           continue
         }
