@@ -142,26 +142,4 @@ struct DaemonMetricsTests {
     _ = try Theatre.run(promtool, ["check", "rules", folder + "/alerts.yaml"]).succeed()
     _ = try Theatre.run(promtool, ["test", "rules", folder + "/alerts-test.yaml"]).succeed()
   }
-
-  @Test("The dashboard is a model that Grafana imports: a data source variable, unique ids, panels on its grid")
-  func dashboard() throws {
-    let data = try Data(contentsOf: Checkout.root.appending(path: "infra/grafana/ephemeral.json"))
-    let model = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-    #expect(model["uid"] as? String == "ephemeralml" && model["schemaVersion"] as? Int ?? 0 >= 36)
-    #expect(model["id"] is NSNull)
-    let variables = (model["templating"] as? [String: Any])?["list"] as? [[String: Any]] ?? []
-    #expect(variables.contains { $0["type"] as? String == "datasource" && $0["name"] as? String == "datasource" })
-    let panels = try #require(model["panels"] as? [[String: Any]])
-    #expect(panels.count >= 16)
-    #expect(Set(panels.compactMap { $0["id"] as? Int }).count == panels.count)
-    for panel in panels {
-      let grid = try #require(panel["gridPos"] as? [String: Int])
-      #expect((grid["x"] ?? 24) + (grid["w"] ?? 24) <= 24)
-      guard panel["type"] as? String != "row" else { continue }
-      let source = panel["datasource"] as? [String: String]
-      #expect(source?["uid"] == "${datasource}" && source?["type"] == "prometheus")
-      let targets = try #require(panel["targets"] as? [[String: Any]])
-      #expect(!targets.isEmpty && targets.allSatisfy { $0["expr"] is String })
-    }
-  }
 }
