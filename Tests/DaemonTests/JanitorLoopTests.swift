@@ -73,12 +73,12 @@ struct JanitorLoopTests {
         Issue.record("taken for proven")
         continue
       }
-      let summary = try host.janitor().sweep(Self.atOnce, atMost: 10)
+      let summary = try host.janitor().sweep(Self.atOnce, isOver: { false })
       #expect(summary.unproven == 1 && summary.cleared.isEmpty && summary.prunedJobs == 0)
       #expect(try isInInbox(job, host) && host.state(of: job) == .finished)
     }
     try host.store.delete(try ObjectKey(StoreLayout.commit(job)))
-    #expect(try host.janitor().sweep(Self.atOnce, atMost: 10).unproven == 1)
+    #expect(try host.janitor().sweep(Self.atOnce, isOver: { false }).unproven == 1)
   }
 
   @Test("A store that is away is said once, and the work goes on when it is back")
@@ -86,10 +86,10 @@ struct JanitorLoopTests {
     let host = try TestDaemon()
     let (job, _) = try finished(host, "one")
     host.store.turn(.fails)
-    #expect(throws: (any Error).self) { try host.janitor().sweep(Self.atOnce, atMost: 10) }
+    #expect(throws: (any Error).self) { try host.janitor().sweep(Self.atOnce, isOver: { false }) }
     #expect(try host.state(of: job) == .finished)
     host.store.turn(.works)
-    #expect(try host.janitor().sweep(Self.atOnce, atMost: 10).prunedJobs == 1)
+    #expect(try host.janitor().sweep(Self.atOnce, isOver: { false }).prunedJobs == 1)
   }
 
   @Test("An operator prunes one state at an age, or all at the daemon's; what is not proven is named")
@@ -114,22 +114,51 @@ struct JanitorLoopTests {
     #expect(try host.queue.inspect(cancelled) == nil)
   }
 
+  private func bury(_ job: JobName, _ host: TestDaemon) throws {
+    var moment = past
+    while try host.state(of: job) != .dead {
+      let lease = try #require(try host.queue.claim(ClaimRequest(owner: "test"), at: moment))
+      if lease.isExhausted {
+        try host.queue.giveUp(lease, at: moment)
+      } else {
+        moment = try host.queue.fail(lease, with: Fault(.workerLost), at: moment)
+      }
+    }
+  }
+
+  @Test("An operator whose patience ends is told that more is left, each request does some of it, and the last says so")
+  func patience() throws {
+    let host = try TestDaemon()
+    var desk = try host.desk()
+    desk.patience = .zero
+    let jobs = try ["one", "two", "three"].map { try finished(host, $0).job }
+    var request = OperatorRequest(verb: .prune, state: "finished")
+    request.olderThanDays = 1
+    var left: [Int] = []
+    var reply = try desk.answer(request)
+    while reply.facts?["more"] == .bool(true) {
+      #expect(reply.error == nil && reply.message?.contains("run it again") == true)
+      left.append(try jobs.filter { try host.queue.inspect($0) != nil || isInInbox($0, host) }.count)
+      try #require(left.count < 20)
+      reply = try desk.answer(request)
+    }
+    #expect(reply.facts?["more"] == .bool(false) && reply.message?.contains("again") == false)
+    #expect(left.count > 2 && left == left.sorted(by: >))
+    #expect(try jobs.allSatisfy { try host.queue.inspect($0) == nil && !isInInbox($0, host) })
+    // Dead jobs come back by the batch.
+    let dead = try host.upload("dead")
+    try bury(dead, host)
+    request = OperatorRequest(verb: .retry)
+    request.all = true
+    reply = try desk.answer(request)
+    #expect(reply.facts?["retried"] == .number(1) && reply.facts?["more"] == .bool(false))
+  }
+
   @Test("Every dead job runs again at one word, or those of one queue; a drain can be undone")
   func retryAll() throws {
     let host = try TestDaemon()
     let desk = try host.desk()
-    for text in ["one", "two"] {
-      let job = try host.upload(text)
-      var moment = past
-      while try host.state(of: job) != .dead {
-        let lease = try #require(try host.queue.claim(ClaimRequest(owner: "test"), at: moment))
-        if lease.isExhausted {
-          try host.queue.giveUp(lease, at: moment)
-        } else {
-          moment = try host.queue.fail(lease, with: Fault(.workerLost), at: moment)
-        }
-      }
-    }
+    for text in ["one", "two"] { try bury(try host.upload(text), host) }
     var request = OperatorRequest(verb: .retry, queue: "default")
     request.all = true
     #expect(try desk.answer(request).facts?["retried"] == .number(2))

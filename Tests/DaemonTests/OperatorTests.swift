@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Logging
 import Queue
@@ -41,6 +42,20 @@ struct OperatorTests {
       #expect(reply.isMissing == true && reply.error?.contains(nobody) == true && reply.remedy != nil)
     }
     #expect(try host.store.names(under: "jobs/").isEmpty)
+  }
+
+  @Test("A verb that left something ends with exit code 3, and with 0 when nothing is left", arguments: [true, false])
+  func partialExit(hasMore: Bool) throws {
+    let host = try TestDaemon()
+    let path = host.folder + "/d.sock"
+    let server = try OperatorServer(listenOn: .unix(path), log: host.log.logger) { _ in
+      .done("jobs pruned: 7", ["pruned": .number(7), "more": .bool(hasMore)])
+    }
+    server.start()
+    defer { server.stop() }
+    let command = try QueueCommand.Prune.parse(["--socket", path, "--json"])
+    guard hasMore else { return try command.run() }
+    #expect(throws: ExitCode(ExitStatus.partial.rawValue)) { try command.run() }
   }
 
   @Test("A queue that does not exist is refused with the names of those that do, and none is made")

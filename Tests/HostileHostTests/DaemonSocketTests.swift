@@ -60,6 +60,42 @@ import Wire
     }
   }
 
+  @Test("An answer that takes its time is preceded by signs of life, which its reader does not see")
+  func signsOfLife() throws {
+    try withSocket { endpoint in
+      let mayAnswer = DispatchSemaphore(value: 0)
+      let server = try OperatorServer(listenOn: endpoint, log: Self.log, signMilliseconds: 1) { _ in
+        mayAnswer.wait()
+        return OperatorReply(message: "done")
+      }
+      server.start()
+      defer { server.stop() }
+      let channel = try connect(endpoint)
+      try OperatorLine.send(OperatorRequest(verb: .ping), to: channel)
+      var signs: [UInt8] = []
+      while signs.count < 5 { signs += try channel.read(upTo: 1) }
+      #expect(signs.allSatisfy { $0 == UInt8(ascii: " ") })
+      mayAnswer.signal()
+      #expect(try OperatorLine.receive(OperatorReply.self, from: channel, limit: 1 << 20)?.message == "done")
+      // Whoever hangs up meanwhile keeps nobody's place.
+      for _ in 0..<OperatorServer.connections {
+        let channel = try connect(endpoint)
+        try OperatorLine.send(OperatorRequest(verb: .ping), to: channel)
+        _ = try channel.read(upTo: 1)
+        channel.close()
+        mayAnswer.signal()
+      }
+      let answered = (0..<2_000).contains { _ in
+        usleep(5_000)
+        guard let channel = try? connect(endpoint) else { return false }
+        try? OperatorLine.send(OperatorRequest(verb: .ping), to: channel)
+        mayAnswer.signal()
+        return (try? OperatorLine.receive(OperatorReply.self, from: channel, limit: 1 << 20))?.message == "done"
+      }
+      #expect(answered)
+    }
+  }
+
   @Test("Ten thousand connections through the relay are so many at once, and afterwards it relays")
   func relay() throws {
     try withSocket { inner in

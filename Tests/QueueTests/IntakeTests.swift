@@ -53,6 +53,19 @@ struct IntakeTests {
     }
   }
 
+  @Test("A pass whose time is over ends behind its first page, and says that it is not complete")
+  func cutPass() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let inbox = Inbox()
+    for job in UInt64(1)...3 { try inbox.add(job, queue: "default") }
+    var driver = IntakeDriver(routes: InboxRoutes(schedules: []), store: fixture.store, inbox: inbox)
+    let cut = try driver.pass(at: .start, isOver: { true })
+    #expect(!cut.isComplete && cut.newJobs.count == 2)
+    let whole = try driver.pass(at: .start)
+    #expect(whole.isComplete && whole.newJobs.count == 1 && whole.bundles == 3)
+  }
+
   @Test("A pass enqueues what is new, holds what belongs to a schedule, and leaves the rest alone")
   func onePass() throws {
     let fixture = try StoreFixture(.sqlite)

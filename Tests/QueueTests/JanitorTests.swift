@@ -212,6 +212,59 @@ struct JanitorTests {
     #expect(cleared == 15)
   }
 
+  @Test("A sweep looks at each job once and comes to its end, also where two kinds of jobs have no evidence")
+  func sweep() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    for number in UInt64(0)..<9 {
+      _ = try store.enqueue([.sample(number)], at: now)
+      if number < 3 {
+        let lease = try #require(try store.claim(.test, at: now))
+        try store.finish(lease, with: .sample(1), at: now + .milliseconds(Int64(number)))
+      } else {
+        _ = try store.requestCancel(jobName(number), at: now)
+        objects.commits[try jobName(number)] = try .sample(1)
+        if number < 8 { objects.withoutReceipt.insert(try jobName(number)) }
+      }
+    }
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy, isSweep: true)
+    var total = JanitorSummary()
+    var passes = 0
+    repeat {
+      total.add(try janitor.pass(at: now + .seconds(20), limit: 2))
+      passes += 1
+    } while total.hasMore && passes < 20
+    #expect(try !total.hasMore && total.unproven == 8 && total.adopted == [jobName(8)])
+  }
+
+  @Test("A pass whose time is over has done one step, leaves the rest, and says so", arguments: [0, 1, 4])
+  func cut(steps: Int) throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    try scene(store, objects)
+    objects.cancels = [try jobName(60)]
+    _ = try store.recordCancel(jobName(60), of: jobName(61), at: now)
+    // Three bundles, three rows, one statement.
+    var passes = 0
+    var summary = JanitorSummary()
+    repeat {
+      var left = steps
+      var janitor = Janitor(queue: store, objects: objects, policy: Self.policy, isSweep: true)
+      summary = try janitor.pass(at: now + .seconds(201)) {
+        left -= 1
+        return left < 0
+      }
+      let done = summary.cleared.count + summary.prunedJobs + summary.cancels
+      #expect(summary.hasMore ? done == steps + 1 : done <= steps + 1)
+      passes += 1
+    } while summary.hasMore && passes < 20
+    #expect(passes == (7 + steps) / (steps + 1))
+    #expect(objects.bundles == [try jobName(4)] && objects.cancels.isEmpty)
+    #expect(try store.list(JobFilter()).map(\.name) == [jobName(4)])
+  }
+
   @Test("An age of never keeps for ever")
   func never() throws {
     let fixture = try StoreFixture(.sqlite)

@@ -38,19 +38,18 @@ final class JanitorLoop: @unchecked Sendable {
   /// Ends the loop after the pass under way.
   func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 
-  /// Passes until nothing is left to do or the time is over, on the caller's thread. The loop may be at work beside it:
-  /// every step of both is idempotent.
+  /// Passes until nothing is left to do or the time is over, on the caller's thread; one step is done in any case. The
+  /// loop may be at work beside it: every step of both is idempotent.
   ///
   /// - Throws: what queue and store throw.
-  func sweep(_ policy: RetentionPolicy, atMost seconds: TimeInterval) throws -> JanitorSummary {
-    let end = Date(timeIntervalSinceNow: seconds)
-    var janitor = Janitor(queue: queue, objects: objects, policy: policy)
+  func sweep(_ policy: RetentionPolicy, isOver: () -> Bool) throws -> JanitorSummary {
+    var janitor = Janitor(queue: queue, objects: objects, policy: policy, isSweep: true)
     var total = JanitorSummary()
     repeat {
-      let summary = try janitor.pass(at: clock.now())
+      let summary = try janitor.pass(at: clock.now(), isOver: isOver)
       states.note(summary.adopted)
       total.add(summary)
-    } while total.hasMore && Date() < end
+    } while total.hasMore && !isOver()
     return total
   }
 

@@ -42,7 +42,7 @@ struct DaemonChecks {
   }
 
   private func ask(_ request: OperatorRequest, _ path: String) throws -> OperatorReply {
-    try OperatorOptions().exchange(request, at: path, stallMilliseconds: 300_000)
+    try OperatorOptions().exchange(request, at: path)
   }
 
   // MARK: The database

@@ -10,9 +10,6 @@ struct DatabaseOptions: ParsableArguments {
   var state: String?
   @OptionGroup var daemon: OperatorOptions
 
-  /// A copy of a large database is made and read before the daemon answers.
-  private static let patienceMilliseconds: Int32 = 3_600_000
-
   /// Has the daemon answer, or does without where there is none.
   ///
   /// - Parameter offline: given the database's path; opens it exclusively.
@@ -26,7 +23,7 @@ struct DatabaseOptions: ParsableArguments {
       throw ValidationError("Name the daemon's state folder by --state, or its socket by --socket.")
     }
     do {
-      return try daemon.exchange(request, at: socket, stallMilliseconds: Self.patienceMilliseconds)
+      return try daemon.exchange(request, at: socket)
     } catch let absence as DaemonAbsent {
       guard let folder else {
         throw ClientError(

@@ -18,16 +18,25 @@ struct OperatorOptions: ParsableArguments {
       .map(StateFolder.absolute)
   }
 
+  /// For the manual of verbs that may be long.
+  static let partial = "Works for a minute at most. Exit code 3: more is left, run it again."
+  /// The longest wait for a daemon that shows no sign of life; while it works on an answer it shows one.
+  private static let stallMilliseconds: Int32 = 120_000
+  /// The longest wait for an answer: a large database is copied and read, or every job of a store is looked up.
+  private static let answerMilliseconds: Int32 = 12 * 3_600_000
+
   /// Asks the daemon and prints its answer.
   ///
-  /// - Throws: ``ClientError`` when the daemon refuses, or is not there.
+  /// - Throws: ``ClientError`` when the daemon refuses, or is not there; an `ExitCode` of ``ExitStatus/partial`` when it
+  ///   left something for the next request, and said so.
   func ask(_ request: OperatorRequest) throws {
     guard let path = socketPath else {
       throw ValidationError("Name the daemon's socket by --socket or EPHEMERAL_DAEMON_SOCKET.")
     }
     do {
-      // A run of a schedule reads the whole inbox before it answers.
-      show(try exchange(request, at: path, stallMilliseconds: 120_000))
+      let reply = try exchange(request, at: path)
+      show(reply)
+      if reply.facts?["more"] == .bool(true) { throw ExitCode(ExitStatus.partial.rawValue) }
     } catch let absence as DaemonAbsent {
       throw ClientError(
         .retryable, "the daemon does not answer: \(absence)",
@@ -38,7 +47,9 @@ struct OperatorOptions: ParsableArguments {
   /// Asks the daemon at a socket.
   ///
   /// - Throws: ``DaemonAbsent`` where nobody listens; ``ClientError`` when the daemon refuses or hangs up.
-  func exchange(_ request: OperatorRequest, at path: String, stallMilliseconds: Int32) throws -> OperatorReply {
+  func exchange(
+    _ request: OperatorRequest, at path: String, stallMilliseconds: Int32 = Self.stallMilliseconds
+  ) throws -> OperatorReply {
     let channel: Channel
     do {
       channel = try Channel.connect(to: .unix(path), stallMilliseconds: stallMilliseconds)
@@ -47,7 +58,10 @@ struct OperatorOptions: ParsableArguments {
     let reply: OperatorReply
     do {
       try OperatorLine.send(request, to: channel)
-      guard let answer = try OperatorLine.receive(OperatorReply.self, from: channel, limit: OperatorLine.limit) else {
+      let received = try channel.within(milliseconds: Self.answerMilliseconds) {
+        try OperatorLine.receive(OperatorReply.self, from: channel, limit: OperatorLine.limit)
+      }
+      guard let answer = received else {
         throw WireError.connectionLost("the daemon hung up")
       }
       reply = answer

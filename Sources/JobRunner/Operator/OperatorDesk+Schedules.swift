@@ -230,18 +230,21 @@ extension OperatorDesk {
   private func run(_ schedule: ScheduleDefinition, at now: Timestamp) throws -> OperatorReply {
     // What was uploaded a moment ago belongs to this run, so the inbox is read first.
     var driver = IntakeDriver(routes: InboxRoutes(schedules: schedules.inForce), store: queue, inbox: inbox)
-    let summary = try driver.pass(at: now)
+    let summary = try driver.pass(at: now, isOver: untilPatienceEnds())
     states.note(summary.newJobs + summary.cancelledJobs)
     guard let opened = try SchedulerDriver([schedule], store: queue).runNow(schedule.name, at: now) else {
       return .refused("\(schedule.name) was run too often within this second", remedy: "try again")
     }
     try states.note(membersOf: opened.run)
     workers.pool.wake()
+    let unread =
+      summary.isComplete ? "" : "; the inbox was not read to its end, and what lies there may need another run"
     return .done(
-      "run \(opened.run) of \(schedule.name) took \(opened.members) bundle\(opened.members == 1 ? "" : "s")",
+      "run \(opened.run) of \(schedule.name) took \(opened.members) bundle\(opened.members == 1 ? "" : "s")\(unread)",
       [
         "schedule": .text(schedule.name), "run": .number(opened.run.rawValue), "members": .number(opened.members),
         "status": .text((opened.members == 0 ? RunStatus.completed : .running).rawValue),
+        "more": .bool(!summary.isComplete),
       ])
   }
 }

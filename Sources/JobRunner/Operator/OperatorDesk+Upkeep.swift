@@ -5,13 +5,20 @@ import Wire
 
 extension OperatorDesk {
   /// Jobs that one transaction brings back.
-  private static let retryBatch = 500
-  /// How long an operator waits for a sweep; what is left then the next one takes.
-  private static let sweepSeconds = 60.0
+  static let retryBatch = 500
+  /// What an answer says that has left something for the next request.
+  static let runAgain = "; more is left, so run it again"
+
+  /// Whether ``patience`` is over; asked between two steps of a verb that may be long, each of which does one at least.
+  func untilPatienceEnds() -> () -> Bool {
+    let end = ContinuousClock.now + patience
+    return { ContinuousClock.now >= end }
+  }
 
   /// Brings every dead job back, or those of one queue.
   func retryAllDead(_ request: OperatorRequest, at now: Timestamp) throws -> OperatorReply {
     let answer = { (name: QueueName?) throws -> OperatorReply in
+      let isOver = untilPatienceEnds()
       var count = 0
       var revived: [JobName] = []
       repeat {
@@ -19,10 +26,11 @@ extension OperatorDesk {
         count += revived.count
         states.note(revived)
         workers.pool.wake()
-      } while revived.count == Self.retryBatch
+      } while revived.count == Self.retryBatch && !isOver()
+      let hasMore = revived.count == Self.retryBatch
       return .done(
-        "dead jobs that will run again: \(count)",
-        ["retried": .number(Int64(count)), "queue": .optional(name?.rawValue)])
+        "dead jobs that will run again: \(count)" + (hasMore ? Self.runAgain : ""),
+        ["retried": .number(Int64(count)), "queue": .optional(name?.rawValue), "more": .bool(hasMore)])
     }
     guard let text = request.queue else { return try answer(nil) }
     return try withQueue(text) { try answer($0) }
@@ -43,10 +51,10 @@ extension OperatorDesk {
         return .refused("an age is for one state", remedy: "name one of: finished, cancelled, dead")
       }
     }
-    let summary = try janitor.sweep(policy, atMost: Self.sweepSeconds)
+    let summary = try janitor.sweep(policy, isOver: untilPatienceEnds())
     var reply = OperatorReply.done(
       "jobs pruned: \(summary.prunedJobs); bundles taken out of the inbox: \(summary.cleared.count)"
-        + (summary.hasMore ? "; more is left, so run it again" : ""),
+        + (summary.hasMore ? Self.runAgain : ""),
       [
         "pruned": .number(Int64(summary.prunedJobs)), "bundles": .number(Int64(summary.cleared.count)),
         "cancels": .number(Int64(summary.cancels)), "records": .number(Int64(summary.records)),

@@ -17,6 +17,8 @@ struct OperatorDesk: Sendable {
   let database: DatabaseDesk
   /// The answer to a ping.
   let about: String
+  /// How long a verb that works in steps goes on before it answers how far it came.
+  var patience = Duration.seconds(60)
 
   /// - Throws: what queue and store throw; the text is for the operator.
   func answer(_ request: OperatorRequest) throws -> OperatorReply {

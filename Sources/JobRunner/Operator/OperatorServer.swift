@@ -12,13 +12,18 @@ final class OperatorServer: Sendable {
   static let connections = 32
   /// An operator who asks has asked by then: whoever sends his line byte by byte keeps his place no longer.
   private let requestMilliseconds: Int32
+  /// Between two spaces before an answer that takes its time.
+  private let signMilliseconds: Int
 
-  /// - Parameter requestMilliseconds: the longest that a request may take to come.
+  /// - Parameters:
+  ///   - requestMilliseconds: the longest that a request may take to come.
+  ///   - signMilliseconds: how often a command that waits is shown that the daemon is alive.
   init(
-    listenOn endpoint: Endpoint, log: Logger, requestMilliseconds: Int32 = 10_000,
+    listenOn endpoint: Endpoint, log: Logger, requestMilliseconds: Int32 = 10_000, signMilliseconds: Int = 20_000,
     answer: @escaping @Sendable (OperatorRequest) throws -> OperatorReply
   ) throws {
     self.requestMilliseconds = requestMilliseconds
+    self.signMilliseconds = signMilliseconds
     listener = try Listener(endpoint)
     self.log = log
     self.answer = answer
@@ -59,11 +64,30 @@ final class OperatorServer: Sendable {
         try OperatorLine.receive(OperatorRequest.self, from: channel, limit: OperatorLine.requestLimit)
       }
       guard let request = received else { return }
-      let reply: OperatorReply
-      do { reply = try answer(request) } catch { reply = .refused("\(error)") }
+      let reply = withSignsOfLife(on: channel) { () -> OperatorReply in
+        do { return try answer(request) } catch { return .refused("\(error)") }
+      }
       try OperatorLine.send(reply, to: channel)
     } catch {
       log.warning("operator's connection: \(error)")
     }
+  }
+
+  /// Writes a space now and then while `body` works: JSON takes no notice of it, and whoever waits can tell a store that
+  /// is slow from a daemon that hangs.
+  private func withSignsOfLife(on channel: Channel, _ body: () -> OperatorReply) -> OperatorReply {
+    let (isDone, isSilent) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    Thread.detachNewThread { [signMilliseconds] in
+      defer { isSilent.signal() }
+      while isDone.wait(timeout: .now() + .milliseconds(signMilliseconds)) == .timedOut {
+        // Whoever asked is gone, then; the work goes on.
+        guard (try? channel.write([UInt8(ascii: " ")])) != nil else { return }
+      }
+    }
+    defer {
+      isDone.signal()
+      isSilent.wait()
+    }
+    return body()
   }
 }

@@ -34,7 +34,8 @@ struct QueueCommand: ParsableCommand {
   }
 
   struct Retry: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Bring a dead job back, or all of them.")
+    static let configuration = CommandConfiguration(
+      abstract: "Bring a dead job back, or all of them.", discussion: OperatorOptions.partial)
     @Argument(help: "The job's name, or at least four digits of it.", completion: .queuedJobs) var job: String?
     @Flag(help: "Every dead job.") var allDead = false
     @Option(help: "With --all-dead: of this queue only.", completion: .queues) var queue: String?
@@ -88,6 +89,8 @@ struct QueueCommand: ParsableCommand {
       discussion: """
         The daemon does this by itself, with the ages that it was started with. A job goes only when the store bears out
         how it ended, and never runs again. Receipts and results stay where they are.
+
+        \(OperatorOptions.partial)
         """)
     @Option(help: "Only jobs that ended so: finished, cancelled, dead. Needs --older-than.") var state: String?
     @Option(help: ArgumentHelp("Only jobs that ended so many days ago. Needs --state.", valueName: "days"))

@@ -97,7 +97,11 @@ struct ScheduleCommand: ParsableCommand {
   struct RunNow: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "run-now",
-      abstract: "Run a schedule once, paused or not: it takes every bundle that waits in its inbox.")
+      abstract: "Run a schedule once, paused or not: it takes every bundle that waits in its inbox.",
+      discussion: """
+        Reads the inbox first, for a minute at most. Exit code 3: it was not read to its end, and what lies there may need
+        another run.
+        """)
     @Argument(help: "The schedule's name.", completion: .schedules) var name: String
     @OptionGroup var daemon: OperatorOptions
     func run() throws { try daemon.ask(OperatorRequest(verb: .scheduleRun, schedule: name)) }

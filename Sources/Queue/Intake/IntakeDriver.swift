@@ -24,12 +24,15 @@ package struct IntakeDriver {
   package mutating func follow(_ routes: InboxRoutes) { machine.routes = routes }
 
   /// One pass over the whole inbox.
+  ///
+  /// - Parameter isOver: asked before each page but the first; then the pass is not complete.
   /// - Throws: what the store or the listing threw; the pass can be made again at any time.
-  package mutating func pass(at now: Timestamp) throws -> IntakeSummary {
+  package mutating func pass(at now: Timestamp, isOver: () -> Bool = { false }) throws -> IntakeSummary {
     var event = IntakeEvent.begin
     while let action = machine.handle(event) {
       switch action {
       case .list(let after):
+        if after != nil, isOver() { return machine.summary }
         let page = try inbox.listInbox(after: after)
         event = .listed(page.objects, next: page.next)
       case .enqueue(let jobs): event = .enqueued(try store.enqueue(jobs, at: now))

@@ -79,6 +79,9 @@ package struct Janitor {
   /// Where each of the questions goes on: jobs without evidence must not keep the ones behind them waiting.
   private var cursors: [Question: EndedCursor] = [:]
   private var summary = JanitorSummary()
+  private let isSweep: Bool
+  /// What the pass under way has taken up.
+  private var steps = 0
 
   /// Which jobs are looked for.
   private struct Question: Hashable {
@@ -86,27 +89,37 @@ package struct Janitor {
     let isCleared: Bool
   }
 
-  package init(queue: any RetentionStore, objects: any EndedObjects, policy: RetentionPolicy) {
+  /// - Parameter isSweep: its passes together look at each job once, instead of beginning anew after the last.
+  package init(
+    queue: any RetentionStore, objects: any EndedObjects, policy: RetentionPolicy, isSweep: Bool = false
+  ) {
     self.queue = queue
     self.objects = objects
     self.policy = policy
+    self.isSweep = isSweep
   }
 
   /// One pass: `limit` jobs of each kind at most.
   ///
+  /// - Parameter isOver: asked before each job but the first; the rest is left then, and said to be.
   /// - Throws: what queue or store threw; the pass can be made again at any time.
-  package mutating func pass(at now: Timestamp, limit: Int = 200) throws -> JanitorSummary {
+  package mutating func pass(
+    at now: Timestamp, limit: Int = 200, isOver: () -> Bool = { false }
+  ) throws -> JanitorSummary {
     summary = JanitorSummary()
+    steps = 0
     for state in [JobState.finished, .cancelled] {
       if let grace = [policy.inboxGrace, policy.age(of: state)].compactMap(\.self).min() {
-        try clear(state, before: now.earlier(by: grace), at: now, limit: limit)
+        try clear(state, before: now.earlier(by: grace), at: now, limit: limit, isOver)
       }
     }
-    if let age = policy.dead { try clearDead(before: now.earlier(by: age), at: now, limit: limit) }
+    if let age = policy.dead { try clearDead(before: now.earlier(by: age), at: now, limit: limit, isOver) }
     for state in [JobState.finished, .cancelled, .dead] {
-      if let age = policy.age(of: state) { try prune(state, before: now.earlier(by: age), at: now, limit: limit) }
+      if let age = policy.age(of: state) {
+        try prune(state, before: now.earlier(by: age), at: now, limit: limit, isOver)
+      }
     }
-    if let age = policy.cancelled { try forgetCancels(before: now.earlier(by: age), limit: limit) }
+    if let age = policy.cancelled { try forgetCancels(before: now.earlier(by: age), limit: limit, isOver) }
     if let age = policy.records {
       summary.records = try queue.pruneRecords(before: now.earlier(by: age), limit: limit)
       if summary.records >= limit { summary.hasMore = true }
@@ -114,16 +127,22 @@ package struct Janitor {
     return summary
   }
 
-  private mutating func clear(_ state: JobState, before end: Timestamp, at now: Timestamp, limit: Int) throws {
+  private mutating func clear(
+    _ state: JobState, before end: Timestamp, at now: Timestamp, limit: Int, _ isOver: () -> Bool
+  ) throws {
     for job in try page(Question(state: state, isCleared: false), before: end, limit: limit) {
+      if mustEnd(isOver) { break }
       guard try isProven(job, at: now) else { continue }
       try objects.removeBundle(of: job)
       summary.cleared += try queue.markCleared([job.name], in: state, at: now)
     }
   }
 
-  private mutating func clearDead(before end: Timestamp, at now: Timestamp, limit: Int) throws {
+  private mutating func clearDead(
+    before end: Timestamp, at now: Timestamp, limit: Int, _ isOver: () -> Bool
+  ) throws {
     for job in try page(Question(state: .dead, isCleared: false), before: end, limit: limit) {
+      if mustEnd(isOver) { break }
       guard try isProven(job, at: now) else { continue }
       guard try !queue.markCleared([job.name], in: .dead, at: now).isEmpty else { continue }
       try objects.removeBundle(of: job)
@@ -131,9 +150,12 @@ package struct Janitor {
     }
   }
 
-  private mutating func prune(_ state: JobState, before end: Timestamp, at now: Timestamp, limit: Int) throws {
+  private mutating func prune(
+    _ state: JobState, before end: Timestamp, at now: Timestamp, limit: Int, _ isOver: () -> Bool
+  ) throws {
     var doomed: [JobName] = []
     for job in try page(Question(state: state, isCleared: true), before: end, limit: limit) {
+      if mustEnd(isOver) { break }
       guard try state == .finished || isProven(job, at: now) else { continue }
       try objects.removeBundle(of: job)
       doomed.append(job.name)
@@ -141,20 +163,33 @@ package struct Janitor {
     summary.prunedJobs += try queue.prune(doomed)
   }
 
-  private mutating func forgetCancels(before end: Timestamp, limit: Int) throws {
-    let cancels = try queue.idleCancels(before: end, limit: limit)
-    for cancel in cancels { try objects.removeCancel(cancel.statement) }
-    try queue.forgetCancels(cancels)
-    summary.cancels += cancels.count
-    if cancels.count == limit { summary.hasMore = true }
+  private mutating func forgetCancels(before end: Timestamp, limit: Int, _ isOver: () -> Bool) throws {
+    var removed: [RecordedCancel] = []
+    for cancel in try queue.idleCancels(before: end, limit: limit) {
+      if mustEnd(isOver) { break }
+      try objects.removeCancel(cancel.statement)
+      removed.append(cancel)
+    }
+    try queue.forgetCancels(removed)
+    summary.cancels += removed.count
+    if removed.count == limit { summary.hasMore = true }
   }
 
-  /// The next jobs of a question; after the last of them it begins anew.
+  /// Whether the pass ends before what comes next; its first step it takes in any case, so that passes come to an end.
+  private mutating func mustEnd(_ isOver: () -> Bool) -> Bool {
+    defer { steps += 1 }
+    guard steps > 0, isOver() else { return false }
+    summary.hasMore = true
+    return true
+  }
+
+  /// The next jobs of a question; after the last of them it begins anew, unless this is a sweep.
   private mutating func page(_ question: Question, before end: Timestamp, limit: Int) throws -> [Job] {
     let jobs = try queue.ended(
       question.state, before: end, isCleared: question.isCleared, after: cursors[question], limit: limit)
     if jobs.count == limit { summary.hasMore = true }
-    cursors[question] = jobs.count == limit ? jobs.last.flatMap(EndedCursor.init) : nil
+    let last = jobs.last.flatMap(EndedCursor.init)
+    cursors[question] = jobs.count == limit ? last : isSweep ? last ?? cursors[question] : nil
     return jobs
   }
 
