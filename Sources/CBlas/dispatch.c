@@ -174,6 +174,29 @@ void cb_int8_linear(const uint8_t *q, const cb_row *row, size_t rows, const cb_i
   chosen->linear8(q, row, rows, weight, bias, epilogue, y, ldy);
 }
 
+void cb_rmsnorm(const float *x, size_t rows, size_t width, const float *gain, float epsilon, float *out) {
+  chosen->rmsnorm(x, rows, width, gain, epsilon, out);
+}
+
+void cb_rotate(float *x, size_t rows, size_t ld, size_t heads, size_t head_width, const float *cosines,
+               const float *sines, bool interleaved) {
+  chosen->rotate(x, rows, ld, heads, head_width, cosines, sines, interleaved);
+}
+
+void cb_silu_multiply(const float *x, size_t rows, size_t width, float *out) {
+  chosen->silu_multiply(x, rows, width, out);
+}
+
+void cb_cache_attention(const float *q, size_t ldq, size_t rows, size_t group, size_t head, const cb_cache *cache,
+                        float *scratch, float *out, size_t ldo) {
+  chosen->cache_attention(q, ldq, rows, group, head, cache, scratch, out, ldo);
+}
+
+void cb_cache_attention_bf16(const float *q, size_t ldq, size_t rows, size_t group, size_t head,
+                             const cb_cache *cache, float *scratch, float *out, size_t ldo) {
+  chosen->cache_attention_half(q, ldq, rows, group, head, cache, scratch, out, ldo);
+}
+
 void cb_l2_normalize(float *x, size_t width) { chosen->l2_normalize(x, width); }
 
 // The exponent's bits are all ones exactly in infinities and NaNs.

@@ -28,6 +28,11 @@ typedef struct {
   void (*activate)(cb_activation, float *, size_t);
   void (*softmax)(float *, size_t);
   void (*greatest)(const float *, size_t, size_t, float *);
+  void (*rmsnorm)(const float *, size_t, size_t, const float *, float, float *);
+  void (*rotate)(float *, size_t, size_t, size_t, size_t, const float *, const float *, bool);
+  void (*silu_multiply)(const float *, size_t, size_t, float *);
+  void (*cache_attention)(const float *, size_t, size_t, size_t, size_t, const cb_cache *, float *, float *, size_t);
+  void (*cache_attention_half)(const float *, size_t, size_t, size_t, size_t, const cb_cache *, float *, float *, size_t);
 } cb_kernels;
 
 #if defined(__x86_64__)

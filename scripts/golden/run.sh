@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the reference data of Tests/Vectors/inference and Tests/Vectors/encoders and the tokenizer's Unicode tables again, from the Python
-# originals. PyTorch comes with gigabytes of wheels: this is never part of `make test`.
+# Makes the reference data of Tests/Vectors/inference, encoders, decoders and tokenizers and the tokenizer's Unicode tables
+# again, from the Python originals. PyTorch comes with gigabytes of wheels: this is never part of `make test`.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -17,6 +17,7 @@ venv=.cache/venv-golden
 export PYTHONDONTWRITEBYTECODE=1
 "$venv/bin/python" scripts/golden/reference.py "$model" Tests/Vectors/inference
 "$venv/bin/python" scripts/golden/encoders.py Tests/Vectors/encoders
+"$venv/bin/python" scripts/golden/decoders.py Tests/Vectors/decoders
 tables=Sources/Inference/Tokenizer/UnicodeTables.swift
 "$venv/bin/python" scripts/golden/unicode_tables.py > "$tables.new"
 mv "$tables.new" "$tables"
@@ -24,4 +25,5 @@ classes=Sources/Inference/Tokenizer/TextClassTables.swift
 "$venv/bin/python" scripts/golden/text_classes.py > "$classes.new"
 mv "$classes.new" "$classes"
 "$venv/bin/python" scripts/golden/token_ids.py Tests/Vectors/tokenizers
-git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/tokenizers "$tables" "$classes"
+git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/decoders \
+  Tests/Vectors/tokenizers "$tables" "$classes"

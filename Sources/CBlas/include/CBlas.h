@@ -1,4 +1,4 @@
-// The arithmetic of a transformer encoder: 32-bit floats, and products of bytes.
+// The arithmetic of transformers, encoders and decoders: 32-bit floats, and products of bytes.
 //
 // Every kernel computes each row by itself, by one fixed sequence of IEEE operations: a dot product is one chain of
 // fused multiply-adds over k, rising; a row's sum is sixteen interleaved sums, joined in one fixed tree. Nothing is
@@ -174,6 +174,62 @@ void cb_max(const float *x, size_t rows, size_t width, float *out);
 
 /// x = x / max(‖x‖₂, 1e-12), one row.
 void cb_l2_normalize(float *x, size_t width);
+
+// Decoders. Keys and values of a sequence lie in pages of CB_PAGE tokens, each for all layers: of a layer first the keys
+// of the first head, then its values, then those of the next head. Both are packed for the products of attention: as
+// cb_pack packs a weight whose outputs are the page's tokens (keys), and one whose inputs they are (values). In bfloat16
+// it is the packing of cb_bf16_pack.
+
+/// Tokens of a page.
+#define CB_PAGE 32
+
+/// One layer's keys and values of one sequence.
+typedef struct {
+  /// By position / CB_PAGE; those that nothing reaches may be null.
+  void *const *pages;
+  /// Numbers of a page before this layer's: 2 · heads · CB_PAGE · head_width for each layer before it.
+  size_t offset;
+  /// A multiple of CB_LANES.
+  size_t head_width;
+  /// Of the first row.
+  size_t position;
+  /// Tokens that one sees, itself included; 0 for all before it.
+  size_t window;
+  /// What scores are multiplied by.
+  float scale;
+} cb_cache;
+
+/// out = x / √(mean(x²) + epsilon) · gain, row by row. out may be x.
+void cb_rmsnorm(const float *x, size_t rows, size_t width, const float *gain, float epsilon, float *out);
+
+/// Turns each head's pairs of numbers by its row's angles: (a, b) becomes (a·cos − b·sin, b·cos + a·sin). A pair is i
+/// and i + head_width / 2, or 2i and 2i + 1 where `interleaved`. Rows are `ld` apart; cosines and sines: (rows,
+/// head_width / 2).
+void cb_rotate(float *x, size_t rows, size_t ld, size_t heads, size_t head_width, const float *cosines,
+               const float *sines, bool interleaved);
+
+/// out = silu(x) · x′, where each row of x holds `width` numbers x, then as many x′. out: (rows, width).
+void cb_silu_multiply(const float *x, size_t rows, size_t width, float *out);
+
+/// Stores the keys and values of consecutive tokens, from `cache->position` on, as floats. k, v: (rows, heads ·
+/// head_width), rows `ld` apart.
+void cb_cache_store(const float *k, const float *v, size_t ld, size_t rows, size_t heads, const cb_cache *cache);
+
+/// The same, rounded to bfloat16.
+void cb_cache_store_bf16(const float *k, const float *v, size_t ld, size_t rows, size_t heads, const cb_cache *cache);
+
+/// Floats of scratch that `cb_cache_attention` and `cb_cache_attention_bf16` need for a sequence of `tokens`.
+size_t cb_cache_scratch(size_t tokens, size_t head_width);
+
+/// out = softmax(Q·Kᵀ · scale) · V for consecutive tokens, whose keys and values are stored, and for the `group` heads of
+/// queries that share the keys of one `head`; each token sees itself and those before it. q, out: (rows, group ·
+/// head_width) in rows `ldq` and `ldo` apart.
+void cb_cache_attention(const float *q, size_t ldq, size_t rows, size_t group, size_t head, const cb_cache *cache,
+                        float *scratch, float *out, size_t ldo);
+
+/// The same over keys and values in bfloat16, in which the products are computed.
+void cb_cache_attention_bf16(const float *q, size_t ldq, size_t rows, size_t group, size_t head,
+                             const cb_cache *cache, float *scratch, float *out, size_t ldo);
 
 /// Of each column of x (rows × width): raises `greatest` to its greatest |x|, and adds its squares, row by row.
 void cb_channel_statistics(const float *x, size_t rows, size_t width, float *greatest, double *squares);

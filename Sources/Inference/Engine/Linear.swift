@@ -177,3 +177,65 @@ struct Linear: Sendable {
     multiply(self.rows(x, count: rows, using: scratch), epilogue, to: y, using: scratch)
   }
 }
+
+/// A product shared by several threads: some put rows into the numbers that are multiplied, some compute a part of the
+/// outputs each.
+extension Linear {
+  /// Puts some of the rows of x (rows, inputs) where ``multiply(prepared:count:outputs:_:to:stride:using:)`` takes them.
+  func prepare(_ x: UnsafePointer<Float>, rows: Range<Int>, using scratch: Scratch) {
+    let place = rows.lowerBound * inputs
+    switch weight {
+    case .fp32: break
+    case .bf16: cb_bf16_round(x + place, rows.count * inputs, scratch.halves.pointer + place)
+    case .int8(_, _, _, let factors):
+      cb_int8_quantize(
+        x + place, rows.count, inputs, factors?.pointer, scratch.bytes.pointer + place,
+        scratch.steps.pointer + rows.lowerBound)
+    }
+  }
+
+  /// y = epilogue(x · Wᵀ + b) in some columns of y, whose rows are `stride` floats apart. x are `count` prepared rows;
+  /// the bounds of `outputs` are multiples of the kernels' width.
+  func multiply(
+    prepared x: UnsafePointer<Float>, count: Int, outputs range: Range<Int>, _ epilogue: cb_epilogue,
+    to y: UnsafeMutablePointer<Float>, stride: Int, using scratch: Scratch
+  ) {
+    guard !range.isEmpty else { return }
+    let (first, width) = (range.lowerBound, range.count)
+    switch weight {
+    case .fp32(let packed):
+      cb_linear(
+        x, count, inputs, inputs, packed.pointer + first * inputs, width, bias.pointer + first, epilogue, y + first,
+        stride)
+    case .bf16(let packed):
+      cb_bf16_linear(
+        scratch.halves.pointer, count, inputs, packed.pointer + first * inputs / 2, width, bias.pointer + first,
+        epilogue, y + first, stride)
+    case .int8(let packed, let scales, let sums, _):
+      var weight = cb_int8_weight(
+        packed: packed.pointer + first * inputs, scales: scales.pointer + first, sums: sums.pointer + first,
+        outputs: width, inputs: inputs)
+      cb_int8_linear(
+        scratch.bytes.pointer, scratch.steps.pointer, count, &weight, bias.pointer + first, epilogue, y + first, stride)
+    }
+  }
+
+  /// The weights of one output, as floats: a row of a table that is a linear map, too. Not for int8 with input scales.
+  func copyRow(_ output: Int, to row: UnsafeMutablePointer<Float>) {
+    let lanes = Int(CB_LANES)
+    let (panel, lane) = (output / lanes * lanes * inputs, output % lanes)
+    switch weight {
+    case .fp32(let packed):
+      for k in 0..<inputs { row[k] = packed.pointer[panel + k * lanes + lane] }
+    case .bf16(let packed):
+      for k in 0..<inputs {
+        let word = packed.pointer[panel / 2 + k / 2 * lanes + lane]
+        row[k] = Float(bitPattern: k % 2 == 0 ? word << 16 : word & 0xffff_0000)
+      }
+    case .int8(let packed, let scales, _, _):
+      for k in 0..<inputs {
+        row[k] = Float(packed.pointer[panel + k / 4 * 4 * lanes + lane * 4 + k % 4]) * scales.pointer[output]
+      }
+    }
+  }
+}

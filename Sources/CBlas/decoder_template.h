@@ -1,0 +1,135 @@
+// What a decoder adds to an encoder's arithmetic, included by kernels_template.h for each instruction set: RMS norms,
+// rotary positions, the gate of the feed-forward layer, and attention over pages of keys and values.
+//
+// A token's result depends on its own sequence up to it alone, bit for bit. Pages and the sixteen lanes of every sum lie
+// at fixed positions of the sequence, so it does not tell with which tokens it was computed at once: what lies outside
+// a token's reach has the weight 0, which changes a sum in nothing but the sign of a zero, and that is taken off at the
+// end. (The reach's other side must be finite for that: pages are zeroed before another sequence gets them.)
+
+static void rmsnorm(const float *x, size_t rows, size_t width, const float *gain, float epsilon, float *out) {
+  for (size_t r = 0; r < rows; r++, x += width, out += width) {
+    v16 squares = 0.0f;
+    for (size_t i = 0; i < width; i += CB_LANES) squares = fma16(load(x + i), load(x + i), squares);
+    const v16 inverse = 1.0f / sqrtf(sum16(squares) / (float)width + epsilon);
+    for (size_t i = 0; i < width; i += CB_LANES) store(out + i, load(x + i) * inverse * load(gain + i));
+  }
+}
+
+static void rotate(float *x, size_t rows, size_t ld, size_t heads, size_t d, const float *cosines, const float *sines,
+                   bool interleaved) {
+  const size_t pairs = d / 2;
+  for (size_t r = 0; r < rows; r++, x += ld, cosines += pairs, sines += pairs)
+    for (size_t h = 0; h < heads; h++) {
+      float *head = x + h * d;
+      for (size_t i = 0; i < pairs; i++) {
+        float *a = interleaved ? head + 2 * i : head + i, *b = interleaved ? a + 1 : a + pairs;
+        const float u = *a, v = *b;
+        const float uc = u * cosines[i], vs = v * sines[i], vc = v * cosines[i], us = u * sines[i];
+        *a = uc - vs;
+        *b = vc + us;
+      }
+    }
+}
+
+static void silu_multiply(const float *x, size_t rows, size_t width, float *out) {
+  for (size_t r = 0; r < rows; r++, x += 2 * width, out += width)
+    for (size_t i = 0; i < width; i += CB_LANES) {
+      const v16 gate = load(x + i);
+      store(out + i, gate * sigmoid16(gate) * load(x + width + i));
+    }
+}
+
+// The first position that a token sees; `end` is the one behind it.
+INLINE size_t reach(size_t end, size_t window) { return window && end > window ? end - window : 0; }
+
+// A row of scores from a page's beginning on: weights exp(scale·(s − max)) for those in [begin, end), zeros for the
+// others up to `count`, a multiple of CB_LANES. Returns the weights' sum.
+INLINE float softmax_span(float *row, size_t begin, size_t end, size_t count, float scale) {
+  for (size_t i = 0; i < begin; i++) row[i] = -INFINITY;
+  for (size_t i = end; i < count; i++) row[i] = -INFINITY;
+  const v16 top = highest_of(row, count);
+  v16 total = 0.0f;
+  for (size_t i = 0; i < count; i += CB_LANES) {
+    const v16 s = load(row + i);
+    const v16 e = s == -INFINITY ? (v16)0.0f : exp16((s - top) * scale);
+    total += e;
+    store(row + i, e);
+  }
+  return sum16(total);
+}
+
+// The same for bfloat16, whose weights go to `out`.
+INLINE float softmax_span_half(float *row, size_t begin, size_t end, size_t count, float scale, uint16_t *out) {
+  for (size_t i = 0; i < begin; i++) row[i] = -INFINITY;
+  for (size_t i = end; i < count; i++) row[i] = -INFINITY;
+  const v16 factor = scale * 1.44269504f, top = -highest_of(row, count) * factor;
+  v16 total = 0.0f;
+  for (size_t i = 0; i < count; i += CB_LANES) {
+    const v16 s = load(row + i);
+    const v16 e = s == -INFINITY ? (v16)0.0f : exp2_coarse16(fma16(s, factor, top));
+    total += e;
+    store_half(out + i, e);
+  }
+  return sum16(total);
+}
+
+// Queries are taken CB_ROWS at a time: the heads of one token that share keys, then those of the next. `half` is
+// a constant at every call.
+INLINE void attend(const bool half, const float *q, size_t ldq, size_t rows, size_t group, size_t head,
+                   const cb_cache *cache, float *scratch, float *out, size_t ldo) {
+  const size_t d = cache->head_width, size = half ? sizeof(uint16_t) : sizeof(float), area = CB_PAGE * d;
+  float *queries = scratch, *mixed = queries + CB_ROWS * d, *scores = mixed + CB_ROWS * d;
+  for (size_t f = 0; f < rows * group; f += CB_ROWS) {
+    const size_t count = rows * group - f < CB_ROWS ? rows * group - f : CB_ROWS;
+    const size_t first = reach(cache->position + f / group + 1, cache->window) / CB_PAGE;
+    const size_t last = (cache->position + (f + count - 1) / group) / CB_PAGE;
+    const size_t base = first * CB_PAGE, span = (last + 1 - first) * CB_PAGE;
+    uint16_t *weights = (uint16_t *)(scores + CB_ROWS * span);
+    for (size_t r = 0; r < count; r++) {
+      const float *from = q + (f + r) / group * ldq + (f + r) % group * d;
+      if (half)
+        round_half(from, d, (uint16_t *)queries + r * d);
+      else
+        memcpy(queries + r * d, from, d * sizeof *from);
+    }
+    for (size_t p = first; p <= last; p++) {
+      const char *keys = (const char *)cache->pages[p] + (cache->offset + 2 * head * area) * size;
+      float *to = scores + p * CB_PAGE - base;
+      if (half)
+        product_half(count, d / 2, (const uint16_t *)queries, d, (const uint32_t *)keys, CB_PAGE, NULL, CB_BIAS, to,
+                     span);
+      else
+        linear(queries, count, d, d, (const float *)keys, CB_PAGE, NULL, CB_BIAS, to, span);
+    }
+    float sums[CB_ROWS];
+    for (size_t r = 0; r < count; r++) {
+      const size_t end = cache->position + (f + r) / group + 1, begin = reach(end, cache->window);
+      sums[r] = half ? softmax_span_half(scores + r * span, begin - base, end - base, span, cache->scale,
+                                         weights + r * span)
+                     : softmax_span(scores + r * span, begin - base, end - base, span, cache->scale);
+    }
+    for (size_t p = first; p <= last; p++) {
+      const char *values = (const char *)cache->pages[p] + (cache->offset + (2 * head + 1) * area) * size;
+      const cb_epilogue kind = p == first ? CB_BIAS : CB_ADD;
+      const size_t place = p * CB_PAGE - base;
+      if (half)
+        product_half(count, CB_PAGE / 2, weights + place, span, (const uint32_t *)values, d, NULL, kind, mixed, d);
+      else
+        linear(scores + place, count, CB_PAGE, span, (const float *)values, d, NULL, kind, mixed, d);
+    }
+    for (size_t r = 0; r < count; r++) {
+      float *to = out + (f + r) / group * ldo + (f + r) % group * d;
+      for (size_t i = 0; i < d; i += CB_LANES) store(to + i, load(mixed + r * d + i) / sums[r] + 0.0f);
+    }
+  }
+}
+
+static void cache_attention(const float *q, size_t ldq, size_t rows, size_t group, size_t head, const cb_cache *cache,
+                            float *scratch, float *out, size_t ldo) {
+  attend(false, q, ldq, rows, group, head, cache, scratch, out, ldo);
+}
+
+static void cache_attention_half(const float *q, size_t ldq, size_t rows, size_t group, size_t head,
+                                 const cb_cache *cache, float *scratch, float *out, size_t ldo) {
+  attend(true, q, ldq, rows, group, head, cache, scratch, out, ldo);
+}

@@ -1,0 +1,76 @@
+import CBlas
+
+/// What one forward pass computes: the next tokens of several sequences, one behind the other.
+struct DecoderStep {
+  /// Consecutive tokens of one sequence.
+  struct Part {
+    let tokens: ArraySlice<Int32>
+    /// Of the first of them in its sequence.
+    let position: Int
+    /// The sequence's pages by position; there is one for each of these tokens and all before.
+    let pages: [UnsafeMutableRawPointer?]
+    /// Whether the logits behind the last of them are wanted.
+    let wantsLogits: Bool
+  }
+
+  let parts: [Part]
+
+  /// Tokens in all.
+  var rows: Int { parts.reduce(0) { $0 + $1.tokens.count } }
+}
+
+/// The memory of forward passes of up to `rows` tokens, all threads' together. Numbers between steps are floats.
+final class DecoderActivations: Sendable {
+  let rows: Int
+  /// (rows, hidden): the residual stream.
+  let hidden: FloatBuffer
+  /// (rows, hidden)
+  let normed: FloatBuffer
+  /// (rows, query + 2 · key/value width): queries, keys and values side by side.
+  let queryKeyValue: FloatBuffer
+  /// (rows, query width)
+  let mixed: FloatBuffer
+  /// (rows, 2 · intermediate): gate and up side by side.
+  let gateUp: FloatBuffer
+  /// (rows, intermediate)
+  let inner: FloatBuffer
+  /// (rows, head width / 2)
+  let cosines: FloatBuffer
+  let sines: FloatBuffer
+  /// (logit rows, the head's outputs)
+  let logits: FloatBuffer
+  let products: Linear.Scratch
+  /// One for each thread.
+  let attention: [FloatBuffer]
+
+  /// - Parameters:
+  ///   - logitRows: tokens of one pass whose logits are wanted, at most.
+  ///   - context: tokens of one sequence at most.
+  init(
+    config: DecoderConfig, weights: DecoderWeights, rows: Int, logitRows: Int, context: Int, precision: Precision,
+    threads: Int
+  ) {
+    self.rows = rows
+    let keysAndValues = 2 * config.keyValueWidth
+    hidden = FloatBuffer(count: rows * config.hiddenSize)
+    normed = FloatBuffer(count: max(rows, logitRows) * config.hiddenSize)
+    queryKeyValue = FloatBuffer(count: rows * (config.queryWidth + keysAndValues))
+    mixed = FloatBuffer(count: rows * config.queryWidth)
+    gateUp = FloatBuffer(count: rows * 2 * config.intermediateSize)
+    inner = FloatBuffer(count: rows * config.intermediateSize)
+    cosines = FloatBuffer(count: rows * config.headWidth / 2)
+    sines = FloatBuffer(count: rows * config.headWidth / 2)
+    logits = FloatBuffer(count: logitRows * weights.head.outputs)
+    products = Linear.Scratch(
+      rows: max(rows, logitRows), inputs: max(config.hiddenSize, config.queryWidth, config.intermediateSize),
+      precision: precision)
+    attention = (0..<threads).map { _ in FloatBuffer(count: cb_cache_scratch(context, config.headWidth)) }
+  }
+
+  func wipe() {
+    for buffer in [hidden, normed, queryKeyValue, mixed, gateUp, inner, cosines, sines, logits] + attention {
+      buffer.wipe()
+    }
+    products.wipe()
+  }
+}

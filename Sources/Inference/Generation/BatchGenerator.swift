@@ -1,0 +1,159 @@
+import CBlas
+
+/// Continues many texts at once with one decoder. Each step takes a token of every live sequence, and pieces of the
+/// prompts of those that have begun last, in one pass: each weight is read once for all of them. A sequence that has
+/// ended makes room for the next at once.
+///
+/// A result depends on its own request alone, bit for bit: not on its company, its place or the memory that there is.
+/// Not for several callers at once.
+package final class BatchGenerator {
+  /// How much is computed at once. None of it changes a result.
+  package struct Limits: Sendable {
+    /// Bytes for keys and values of all sequences.
+    package var cacheBytes: Int
+    /// Tokens of one pass.
+    package var tokensPerStep = 256
+    /// Sequences at once.
+    package var sequences = 64
+
+    package init(cacheBytes: Int) { self.cacheBytes = cacheBytes }
+  }
+
+  private let model: DecoderModel
+  private let limits: Limits
+  private let bytes: TokenBytes
+  private let pool: PagePool
+  private let activations: DecoderActivations
+  /// Tokens of one sequence at most.
+  private let context: Int
+
+  private var live: [LiveSequence] = []
+  /// Pages that live sequences hold or may come to need.
+  private var reserved = 0
+
+  /// - Parameters:
+  ///   - bytes: what each token adds to a text.
+  ///   - threads: at most so many; 0 takes the processors that there are.
+  init(_ model: DecoderModel, bytes: TokenBytes, limits: Limits, threads: Int) {
+    var limits = limits
+    limits.sequences = max(1, limits.sequences)
+    limits.tokensPerStep = max(limits.sequences, limits.tokensPerStep)
+    (self.model, self.bytes, self.limits) = (model, bytes, limits)
+    pool = PagePool(config: model.config, precision: model.precision, bytes: limits.cacheBytes)
+    context = min(model.config.contextLength, pool.limit * PagePool.tokens + 1)
+    activations = DecoderActivations(
+      config: model.config, weights: model.weights, rows: limits.tokensPerStep, logitRows: limits.sequences,
+      context: context, precision: model.precision, threads: threads > 0 ? threads : Threads.processors)
+  }
+
+  /// Continues all texts; results are in the requests' order.
+  package func run(_ requests: [GenerationRequest]) -> [Result<Generation, GenerationFailure>] {
+    var results = [Result<Generation, GenerationFailure>?](repeating: nil, count: requests.count)
+    var next = 0
+    run {
+      guard next < requests.count else { return nil }
+      next += 1
+      return requests[next - 1]
+    } finish: { index, result in
+      results[index] = result
+    }
+    return results.map { $0 ?? .failure(.badPrompt) }
+  }
+
+  /// Continues texts for as long as `next` gives more, and gives each result to `finish` with the request's number as
+  /// soon as it is there. Requests begin in their order, and may end in another.
+  package func run(
+    next: () -> GenerationRequest?, finish: (Int, Result<Generation, GenerationFailure>) -> Void
+  ) {
+    var (count, waiting, isOver) = (0, LiveSequence?.none, false)
+    while true {
+      while live.count < limits.sequences {
+        if waiting == nil, !isOver {
+          guard let request = next() else {
+            isOver = true
+            break
+          }
+          do {
+            waiting = try admissible(request, index: count)
+          } catch {
+            finish(count, .failure(error))
+          }
+          count += 1
+        }
+        guard let sequence = waiting else {
+          if isOver { break } else { continue }
+        }
+        guard reserved + sequence.reserved <= pool.limit else { break }
+        reserved += sequence.reserved
+        live.append(sequence)
+        waiting = nil
+      }
+      guard !live.isEmpty else { return }
+      step(finish)
+    }
+  }
+
+  /// Wipes what is left of texts in memory: call it between jobs.
+  package func wipe() { activations.wipe() }
+
+  private func admissible(_ request: GenerationRequest, index: Int) throws(GenerationFailure) -> LiveSequence {
+    if let fault = request.sampling.fault { throw .badSettings(fault) }
+    let prompt = request.prompt.count
+    guard prompt > 0, request.prompt.allSatisfy({ (0..<model.config.vocabularySize).contains(Int($0)) }) else {
+      throw .badPrompt
+    }
+    guard prompt < model.config.contextLength else {
+      throw .promptTooLong(tokens: prompt, limit: model.config.contextLength)
+    }
+    let limit = min(request.sampling.maximumTokens, model.config.contextLength - prompt)
+    guard prompt + limit <= context else { throw .doesNotFit(tokens: prompt + limit, limit: context) }
+    return LiveSequence(index: index, request: request, limit: limit)
+  }
+
+  /// One pass, and a token for each sequence whose prompt is read.
+  private func step(_ finish: (Int, Result<Generation, GenerationFailure>) -> Void) {
+    var parts: [DecoderStep.Part] = []
+    var chosen: [Int] = []
+    // Those that only go on come first; what room is left is for prompts, the oldest first.
+    var room = limits.tokensPerStep
+    let order = live.indices.filter { live[$0].waiting == 1 } + live.indices.filter { live[$0].waiting > 1 }
+    for place in order {
+      let count = min(live[place].waiting, room)
+      guard count > 0 else { break }
+      room -= count
+      parts.append(part(place, count))
+      if live[place].waiting == count { chosen.append(place) }
+    }
+    model.compute(DecoderStep(parts: parts), using: activations)
+
+    var failed: Set<Int> = []
+    for (place, part) in zip(order, parts) { live[place].stored += part.tokens.count }
+    let width = model.weights.head.outputs
+    for (row, place) in chosen.enumerated() {
+      let logits = UnsafeBufferPointer(
+        start: activations.logits.pointer + row * width, count: model.config.vocabularySize)
+      if cb_all_finite(activations.logits.pointer + row * width, model.config.vocabularySize) {
+        live[place].choose(logits, ends: model.config.endTokens, bytes: bytes)
+      } else {
+        failed.insert(place)
+      }
+    }
+    for place in live.indices.reversed() where live[place].finish != nil || failed.contains(place) {
+      let sequence = live.remove(at: place)
+      for case .some(let page) in sequence.pages { pool.give(page) }
+      reserved -= sequence.reserved
+      finish(sequence.index, failed.contains(place) ? .failure(.notFinite) : .success(sequence.result))
+    }
+  }
+
+  /// The next tokens of a sequence, and pages for them.
+  private func part(_ place: Int, _ count: Int) -> DecoderStep.Part {
+    let (stored, isLast) = (live[place].stored, live[place].waiting == count)
+    while live[place].pages.count < PagePool.pages(stored + count), let page = pool.take() {
+      live[place].pages.append(page)
+    }
+    return DecoderStep.Part(
+      tokens: live[place].tokens[stored..<stored + count], position: stored, pages: live[place].pages,
+      wantsLogits: isLast)
+  }
+}
