@@ -197,6 +197,15 @@ void cb_cache_attention_bf16(const float *q, size_t ldq, size_t rows, size_t gro
   chosen->cache_attention_half(q, ldq, rows, group, head, cache, scratch, out, ldo);
 }
 
+void cb_block_quantize(const float *x, size_t rows, size_t width, int8_t *q, cb_block_step *steps) {
+  chosen->quantize_blocks(x, rows, width, q, steps);
+}
+
+void cb_block_linear(const int8_t *q, const cb_block_step *steps, size_t rows, const cb_block_weight *weight,
+                     size_t first, size_t count, const float *bias, cb_epilogue epilogue, void *y, size_t ldy) {
+  chosen->linear_blocks(q, steps, rows, weight, first, count, bias, epilogue, y, ldy);
+}
+
 void cb_l2_normalize(float *x, size_t width) { chosen->l2_normalize(x, width); }
 
 // The exponent's bits are all ones exactly in infinities and NaNs.

@@ -33,6 +33,9 @@ typedef struct {
   void (*silu_multiply)(const float *, size_t, size_t, float *);
   void (*cache_attention)(const float *, size_t, size_t, size_t, size_t, const cb_cache *, float *, float *, size_t);
   void (*cache_attention_half)(const float *, size_t, size_t, size_t, size_t, const cb_cache *, float *, float *, size_t);
+  void (*quantize_blocks)(const float *, size_t, size_t, int8_t *, cb_block_step *);
+  void (*linear_blocks)(const int8_t *, const cb_block_step *, size_t, const cb_block_weight *, size_t, size_t,
+                        const float *, cb_epilogue, void *, size_t);
 } cb_kernels;
 
 #if defined(__x86_64__)

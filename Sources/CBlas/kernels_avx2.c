@@ -22,6 +22,9 @@ static inline __attribute__((always_inline)) __m256i quad8(__m256i sum, __m256i 
 #define CB_QPANELS 1
 #define CB_QUAD(sum, x, w) quad16(sum, x, w)
 #define CB_QUAD_SPLIT 1
+#define CB_WROWS 2
+#define CB_WPANELS 1
+#define CB_DROWS 2
 #include "kernels_template.h"
 #pragma clang attribute pop
 #endif

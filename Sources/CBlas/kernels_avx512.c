@@ -13,6 +13,12 @@
 #define CB_QROWS 12
 #define CB_QPANELS 2
 #define CB_QUAD(sum, x, w) ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), _mm512_set1_epi32(x), (__m512i)(w)))
+#define CB_WROWS 6
+#define CB_WPANELS 2
+#define CB_DROWS 8
+#define CB_QUADW(sum, w, x, narrow) \
+  ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), _mm512_set1_epi32(x)))
+#define CB_HALF16(p) ((v16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p))))
 #include "kernels_template.h"
 #pragma clang attribute pop
 #endif

@@ -15,6 +15,12 @@
 #define CB_DOT2(sum, x, w) \
   ((v16)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)_mm512_set1_epi32((int32_t)(x)), (__m512bh)(w)))
 #define CB_ROUND16(v) ((v16h)(__m256i)_mm512_cvtneps_pbh((__m512)(v)))
+#define CB_WROWS 6
+#define CB_WPANELS 2
+#define CB_DROWS 8
+#define CB_QUADW(sum, w, x, narrow) \
+  ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), _mm512_set1_epi32(x)))
+#define CB_HALF16(p) ((v16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p))))
 #include "kernels_template.h"
 #pragma clang attribute pop
 #endif

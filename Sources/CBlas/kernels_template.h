@@ -281,6 +281,7 @@ static void l2_normalize(float *x, size_t width) {
 #include "bf16_template.h"
 #include "int8_template.h"
 #include "decoder_template.h"
+#include "blocks_template.h"
 
 static void layernorm_half(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out) {
   for (size_t r = 0; r < rows; r++, x += width, out += width) {
@@ -322,4 +323,6 @@ const cb_kernels CB_TABLE = {
     .silu_multiply = silu_multiply,
     .cache_attention = cache_attention,
     .cache_attention_half = cache_attention_half,
+    .quantize_blocks = quantize_blocks,
+    .linear_blocks = linear_blocks,
 };

@@ -240,6 +240,8 @@ bool cb_all_finite(const float *x, size_t count);
 /// Overwrites memory with zeros; never optimised away.
 void cb_wipe(void *memory, size_t bytes);
 
+#include "CBlasBlocks.h"
+
 #ifdef __cplusplus
 }
 #endif

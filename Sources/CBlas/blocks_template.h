@@ -1,0 +1,316 @@
+// Products of weights in blocks, included by kernels_template.h for each instruction set. The including file defines
+// CB_QUADW(sum, w, x, narrow), which adds four products of unsigned bytes of w by the signed bytes of x to each of
+// sixteen 32-bit lanes, exactly (narrow: those of w are below 64), CB_WROWS and CB_WPANELS, the block of the
+// micro-kernel for many rows, and CB_DROWS, the most rows that are multiplied straight from packed panels; it may define
+// CB_ANY_TYPE, for one loop that looks at the format again and again instead of one for each.
+//
+// Few rows read each weight once and unpack it in registers. For more rows, some inputs of a few panels are unpacked
+// first, and all rows of a strip pass over them. Both add up the same numbers in the same order:
+//   sum = Σ q·x − zero·Σx of 32 inputs (16 in Q6_K), an exact integer
+//   total = fma(sum, scale · step, total), and then, with minima, total = fma(minimum, step · Σx, total)
+
+#include "blocks_layout.h"
+
+typedef uint16_t v16s __attribute__((ext_vector_type(CB_LANES)));
+typedef uint16_t v16su __attribute__((ext_vector_type(CB_LANES), aligned(1)));
+typedef uint8_t v16cu __attribute__((ext_vector_type(CB_LANES), aligned(1)));
+typedef int8_t v16t __attribute__((ext_vector_type(CB_LANES)));
+typedef uint32_t v16wb __attribute__((ext_vector_type(CB_LANES), aligned(1)));
+
+// Inputs that are unpacked at once, and rows that pass over them.
+#define CB_CHUNK 512
+#define CB_STRIP 96
+
+#if !defined(CB_QUADW)
+#if defined(CB_QUAD_SPLIT)
+// Two products of numbers below 64 by signed bytes fit 16 bits; of greater ones they may not, see quad8.
+INLINE v16i quadw16(v16i sum, v16w w, int32_t x, const bool narrow) {
+  __m256i s[2], b[2];
+  memcpy(s, &sum, sizeof s);
+  memcpy(b, &w, sizeof b);
+  const __m256i four = _mm256_set1_epi32(x), ones = _mm256_set1_epi16(1);
+  for (int i = 0; i < 2; i++)
+    s[i] = narrow ? _mm256_add_epi32(s[i], _mm256_madd_epi16(_mm256_maddubs_epi16(b[i], four), ones))
+                  : quad8(s[i], b[i], four);
+  memcpy(&sum, s, sizeof s);
+  return sum;
+}
+#else
+INLINE v16i quadw16(v16i sum, v16w w, int32_t x, const bool narrow) {
+  (void)narrow;
+  UNROLL for (int byte = 0; byte < 4; byte++)
+    sum += (v16i)((w >> (8 * byte)) & 0xff) * (int32_t)(int8_t)(x >> (8 * byte));
+  return sum;
+}
+#endif
+#define CB_QUADW(sum, w, x, narrow) quadw16(sum, w, x, narrow)
+#endif
+
+// Sixteen finite binary16 numbers; exact.
+INLINE v16 halves16(const uint8_t *p) {
+#if defined(CB_HALF16)
+  return CB_HALF16(p);
+#else
+  const v16w bits = __builtin_convertvector((v16s)(*(const v16su *)p), v16w);
+  return floats16(bits16(floats16((bits & 0x7fff) << 13) * 0x1p112f) | (bits & 0x8000) << 16);
+#endif
+}
+
+INLINE v16 bytes16(const uint8_t *p, const bool is_signed) {
+  const v16c bytes = *(const v16cu *)p;
+  if (!is_signed) return __builtin_convertvector(__builtin_convertvector(bytes, v16i), v16);
+  v16t signed_bytes;
+  memcpy(&signed_bytes, &bytes, sizeof bytes);
+  return __builtin_convertvector(__builtin_convertvector(signed_bytes, v16i), v16);
+}
+
+typedef struct {
+  /// Of the first sixteen inputs and of the last sixteen; but for Q6_K the former is of all.
+  v16 scale[2];
+  v16 minimum;
+} block_scales;
+
+// The scales of 32 inputs, `block` of them in, from a panel's scales.
+INLINE block_scales scales_of(const cb_block_type type, const uint8_t *scales, size_t block) {
+  const cb_block_traits t = cb_traits(type);
+  block_scales s = {{0.0f, 0.0f}, 0.0f};
+  if (!t.is_long) {
+    scales += block * cb_scale_bytes(t);
+    s.scale[0] = halves16(scales);
+    if (t.has_minimum) s.minimum = halves16(scales + 2 * CB_LANES);
+    return s;
+  }
+  scales += block / 8 * cb_scale_bytes(t);
+  const uint8_t *factors = scales + 2 * CB_LANES * (t.has_minimum ? 2 : 1) + block % 8 * 2 * CB_LANES;
+  const v16 scale = halves16(scales);
+  s.scale[0] = scale * bytes16(factors, !t.has_minimum);
+  if (t.has_minimum)
+    s.minimum = -(halves16(scales + 2 * CB_LANES) * bytes16(factors + CB_LANES, false));
+  else
+    s.scale[1] = scale * bytes16(factors + CB_LANES, true);
+  return s;
+}
+
+// Quad j of the integers of 32 inputs, one to a byte.
+INLINE v16w quad_of(const int bits, const uint8_t *quants, const int j) {
+  if (bits == 8) return *(const v16wb *)(quants + 64 * j);
+  v16w w = *(const v16wb *)(quants + 64 * (j % 4));
+  w = (j < 4 ? w : w >> 4) & 0x0f0f0f0f;
+  if (bits == 5) {
+    const v16w fifth = *(const v16wb *)(quants + 256);
+    w |= (j < 4 ? fifth << (4 - j) : fifth >> (j - 4)) & 0x10101010;
+  }
+  if (bits == 6) {
+    const v16w upper = *(const v16wb *)(quants + 256 + 64 * (j / 4));
+    const int up = 4 - 2 * (j % 4);
+    w |= (up >= 0 ? upper << up : upper >> -up) & 0x30303030;
+  }
+  return w;
+}
+
+// −zero · Σx: where the sum begins.
+INLINE v16i sum_start(const cb_block_type type, const cb_block_step *step, const int half) {
+  const int shift = cb_traits(type).shift;
+  return shift ? (v16i)(step->minus[type == CB_Q6_K ? half : 2] << shift) : (v16i)0;
+}
+
+INLINE void finish_block(const cb_epilogue kind, v16 v, const float *bias, void *y) {
+  if (bias) v += load(bias);
+  switch (kind) {
+    case CB_BIAS: store(y, v); break;
+    case CB_GELU: store(y, gelu_coarse16(v)); break;
+    case CB_ADD: store(y, load(y) + v); break;
+    case CB_BIAS_BF16: store_half(y, v); break;
+    case CB_GELU_BF16: store_half(y, gelu_coarse16(v)); break;
+  }
+}
+
+// A few rows by one panel, straight from where it is packed. `y` and `bias` at the panel's first output; `ldy` in bytes.
+INLINE void micro_direct(const int mr, const cb_block_type type, const int8_t *q, const cb_block_step *steps,
+                         size_t inputs, const uint8_t *panel, const float *bias, cb_epilogue kind, char *y,
+                         size_t ldy) {
+  const cb_block_traits t = cb_traits(type);
+  const size_t blocks = inputs / CB_STEP;
+  const uint8_t *scales = panel + blocks * CB_QUANT_BYTES(t.bits);
+  v16 total[CB_DROWS];
+  UNROLL for (int i = 0; i < mr; i++) total[i] = 0.0f;
+  for (size_t b = 0; b < blocks; b++, panel += CB_QUANT_BYTES(t.bits)) {
+    const block_scales s = scales_of(type, scales, b);
+    v16i sum[CB_DROWS];
+    UNROLL for (int j = 0; j < 8; j++) {
+      const bool begins = j == 0 || (j == 4 && type == CB_Q6_K), ends = j == 7 || (j == 3 && type == CB_Q6_K);
+      const v16w w = quad_of(t.bits, panel, j);
+      UNROLL for (int i = 0; i < mr; i++) {
+        const cb_block_step *step = steps + (size_t)i * blocks + b;
+        int32_t bytes;
+        memcpy(&bytes, q + (size_t)i * inputs + b * CB_STEP + 4 * (size_t)j, sizeof bytes);
+        if (begins) sum[i] = sum_start(type, step, j / 4);
+        sum[i] = CB_QUADW(sum[i], w, bytes, t.bits < 8);
+        if (ends)
+          total[i] = fma16(__builtin_convertvector(sum[i], v16), s.scale[j == 7 && type == CB_Q6_K] * step->step,
+                           total[i]);
+        if (j == 7 && t.has_minimum) total[i] = fma16(s.minimum, (v16)step->total, total[i]);
+      }
+    }
+  }
+  UNROLL for (int i = 0; i < mr; i++) finish_block(kind, total[i], bias, y + (size_t)i * ldy);
+}
+
+INLINE void linear_direct(const cb_block_type type, const int8_t *q, const cb_block_step *steps, size_t rows,
+                          const cb_block_weight *w, size_t first, size_t count, const float *bias, cb_epilogue kind,
+                          char *y, size_t ldy) {
+  const size_t panel_bytes = cb_block_panel_bytes(type, w->inputs), blocks = w->inputs / CB_STEP;
+  const size_t size = kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
+  for (size_t o = first; o < first + count; o += CB_LANES) {
+    const uint8_t *panel = w->packed + o / CB_LANES * panel_bytes;
+    const float *offset = bias ? bias + o : NULL;
+    size_t i = 0;
+#define CB_ROWS_OF(n) \
+  for (; n <= CB_DROWS && i + n <= rows; i += n) \
+    micro_direct(n < CB_DROWS ? n : CB_DROWS, type, q + i * w->inputs, steps + i * blocks, w->inputs, panel, offset, \
+                 kind, y + i * ldy + o * size, ldy);
+    CB_ROWS_OF(8) CB_ROWS_OF(4) CB_ROWS_OF(2) CB_ROWS_OF(1)
+#undef CB_ROWS_OF
+  }
+}
+
+// Some inputs of a few panels, one integer a byte, and their scales as floats.
+typedef struct {
+  v16w quads[CB_CHUNK / CB_STEP][8][CB_WPANELS];
+  v16 scale[CB_CHUNK / CB_STEP][2][CB_WPANELS];
+  v16 minimum[CB_CHUNK / CB_STEP][CB_WPANELS];
+} block_chunk;
+
+INLINE void unpack_chunk(const cb_block_type type, const uint8_t *panels, size_t inputs, size_t first, size_t blocks,
+                         block_chunk *chunk) {
+  const cb_block_traits t = cb_traits(type);
+  const size_t panel_bytes = cb_block_panel_bytes(type, inputs), quants = CB_QUANT_BYTES(t.bits);
+  UNROLL for (int p = 0; p < CB_WPANELS; p++) {
+    const uint8_t *panel = panels + (size_t)p * panel_bytes, *scales = panel + inputs / CB_STEP * quants;
+    for (size_t b = 0; b < blocks; b++) {
+      UNROLL for (int j = 0; j < 8; j++) chunk->quads[b][j][p] = quad_of(t.bits, panel + (first + b) * quants, j);
+      const block_scales s = scales_of(type, scales, first + b);
+      chunk->scale[b][0][p] = s.scale[0];
+      chunk->scale[b][1][p] = s.scale[1];
+      chunk->minimum[b][p] = s.minimum;
+    }
+  }
+}
+
+// Some rows by an unpacked chunk. `blocks` of the chunk, `ldb` of a row; totals: (rows, CB_WPANELS).
+INLINE void micro_wide(const int mr, const cb_block_type type, const int8_t *q, const cb_block_step *steps,
+                       size_t inputs, const block_chunk *chunk, size_t blocks, v16 *totals) {
+  const cb_block_traits t = cb_traits(type);
+  const size_t ldb = inputs / CB_STEP;
+  v16 total[CB_WROWS][CB_WPANELS];
+  UNROLL for (int i = 0; i < mr; i++) UNROLL for (int p = 0; p < CB_WPANELS; p++)
+    total[i][p] = totals[i * CB_WPANELS + p];
+  for (size_t b = 0; b < blocks; b++)
+    UNROLL for (int half = 0; half < (type == CB_Q6_K ? 2 : 1); half++) {
+      const int first = 4 * half, end = type == CB_Q6_K ? first + 4 : 8;
+      v16i sum[CB_WROWS][CB_WPANELS];
+      UNROLL for (int i = 0; i < mr; i++) {
+        const v16i start = sum_start(type, steps + (size_t)i * ldb + b, half);
+        UNROLL for (int p = 0; p < CB_WPANELS; p++) sum[i][p] = start;
+      }
+      UNROLL for (int j = first; j < end; j++)
+        UNROLL for (int i = 0; i < mr; i++) {
+          int32_t bytes;
+          memcpy(&bytes, q + (size_t)i * inputs + b * CB_STEP + 4 * (size_t)j, sizeof bytes);
+          UNROLL for (int p = 0; p < CB_WPANELS; p++)
+            sum[i][p] = CB_QUADW(sum[i][p], chunk->quads[b][j][p], bytes, t.bits < 8);
+        }
+      UNROLL for (int i = 0; i < mr; i++) {
+        const cb_block_step *step = steps + (size_t)i * ldb + b;
+        UNROLL for (int p = 0; p < CB_WPANELS; p++) {
+          total[i][p] = fma16(__builtin_convertvector(sum[i][p], v16), chunk->scale[b][half][p] * step->step,
+                              total[i][p]);
+          if (t.has_minimum) total[i][p] = fma16(chunk->minimum[b][p], (v16)step->total, total[i][p]);
+        }
+      }
+    }
+  UNROLL for (int i = 0; i < mr; i++) UNROLL for (int p = 0; p < CB_WPANELS; p++)
+    totals[i * CB_WPANELS + p] = total[i][p];
+}
+
+INLINE void linear_wide(const cb_block_type type, const int8_t *q, const cb_block_step *steps, size_t rows,
+                        const cb_block_weight *w, size_t first, size_t count, const float *bias, cb_epilogue kind,
+                        char *y, size_t ldy) {
+  const size_t panel_bytes = cb_block_panel_bytes(type, w->inputs), blocks = w->inputs / CB_STEP;
+  const size_t size = kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
+  block_chunk chunk;
+  v16 totals[CB_STRIP * CB_WPANELS];
+  for (size_t o = first; o < first + count; o += CB_WPANELS * CB_LANES)
+    for (size_t b = 0; b < blocks; b += CB_CHUNK / CB_STEP) {
+      const size_t some = blocks - b < CB_CHUNK / CB_STEP ? blocks - b : CB_CHUNK / CB_STEP;
+      unpack_chunk(type, w->packed + o / CB_LANES * panel_bytes, w->inputs, b, some, &chunk);
+      if (b == 0) memset(totals, 0, rows * CB_WPANELS * sizeof(v16));
+      size_t i = 0;
+#define CB_ROWS_OF(n) \
+  for (; n <= CB_WROWS && i + n <= rows; i += n) \
+    micro_wide(n < CB_WROWS ? n : CB_WROWS, type, q + i * w->inputs + b * CB_STEP, steps + i * blocks + b, \
+               w->inputs, &chunk, some, totals + i * CB_WPANELS);
+      CB_ROWS_OF(6) CB_ROWS_OF(4) CB_ROWS_OF(2) CB_ROWS_OF(1)
+#undef CB_ROWS_OF
+      if (b + some < blocks) continue;
+      for (i = 0; i < rows; i++)
+        for (size_t p = 0; p < CB_WPANELS; p++) {
+          const size_t output = o + p * CB_LANES;
+          finish_block(kind, totals[i * CB_WPANELS + p], bias ? bias + output : NULL, y + i * ldy + output * size);
+        }
+    }
+}
+
+INLINE void linear_of(const cb_block_type type, const int8_t *q, const cb_block_step *steps, size_t rows,
+                      const cb_block_weight *w, size_t first, size_t count, const float *bias, cb_epilogue kind,
+                      char *y, size_t ldy) {
+  const size_t whole = rows > CB_DROWS ? count / (CB_WPANELS * CB_LANES) * (CB_WPANELS * CB_LANES) : 0;
+  for (size_t i = 0; i < rows; i += CB_STRIP) {
+    const size_t some = rows - i < CB_STRIP ? rows - i : CB_STRIP;
+    const int8_t *x = q + i * w->inputs;
+    const cb_block_step *xs = steps + i * (w->inputs / CB_STEP);
+    if (whole) linear_wide(type, x, xs, some, w, first, whole, bias, kind, y + i * ldy, ldy);
+    if (whole < count)
+      linear_direct(type, x, xs, some, w, first + whole, count - whole, bias, kind, y + i * ldy, ldy);
+  }
+}
+
+static void linear_blocks(const int8_t *q, const cb_block_step *steps, size_t rows, const cb_block_weight *w,
+                          size_t first, size_t count, const float *bias, cb_epilogue kind, void *y, size_t ldy) {
+  ldy *= kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
+#if defined(CB_ANY_TYPE)
+  linear_of(w->type, q, steps, rows, w, first, count, bias, kind, y, ldy);
+#else
+  switch (w->type) {
+#define CB_CASE(type) \
+  case type: linear_of(type, q, steps, rows, w, first, count, bias, kind, y, ldy); break;
+    CB_CASE(CB_Q4_0) CB_CASE(CB_Q4_1) CB_CASE(CB_Q5_0) CB_CASE(CB_Q5_1)
+    CB_CASE(CB_Q8_0) CB_CASE(CB_Q4_K) CB_CASE(CB_Q5_K) CB_CASE(CB_Q6_K)
+#undef CB_CASE
+  }
+#endif
+}
+
+// Sixteen numbers to the nearest of −127…127. What is no number becomes −127.
+INLINE v16i quantized16(v16 x, float inverse) {
+  v16 v = x * inverse;
+  v = v > -127.0f ? v : (v16)-127.0f;
+  v = v < 127.0f ? v : (v16)127.0f;
+  v = v + 12582912.0f;  // 1.5 · 2²³: adding it rounds to an integer
+  return (v16i)bits16(v) - 0x4b400000;
+}
+
+static void quantize_blocks(const float *x, size_t rows, size_t width, int8_t *q, cb_block_step *steps) {
+  for (size_t i = 0; i < rows * width; i += CB_STEP, steps++) {
+    const v16 a = load(x + i), b = load(x + i + CB_LANES);
+    const v16 am = __builtin_elementwise_abs(a), bm = __builtin_elementwise_abs(b);
+    const float most = max16(am > bm ? am : bm);
+    const bool some = most >= 1e-30f;
+    const float step = some ? most / 127.0f : 0.0f, inverse = some ? 127.0f / most : 0.0f;
+    const v16i low = quantized16(a, inverse), high = quantized16(b, inverse);
+    const v16t bytes[2] = {__builtin_convertvector(low, v16t), __builtin_convertvector(high, v16t)};
+    memcpy(q + i, bytes, sizeof bytes);
+    int32_t sums[2] = {__builtin_reduce_add(low), __builtin_reduce_add(high)};
+    *steps = (cb_block_step){step, step * (float)(sums[0] + sums[1]), {-sums[0], -sums[1], -(sums[0] + sums[1])}};
+  }
+}
