@@ -69,7 +69,7 @@ struct QuantizedLinearTests {
       #expect(linear.width == 48 && linear.outputs == outputs)
       var row = [Float](repeating: 0, count: inputs)
       for output in 0..<outputs {
-        linear.row(output, to: &row)
+        linear.copyRow(output, to: &row)
         #expect(row.map(\.bitPattern) == expected[(output * inputs)..<((output + 1) * inputs)].map(\.bitPattern))
       }
     }

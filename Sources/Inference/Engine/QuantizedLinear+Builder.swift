@@ -25,11 +25,13 @@ extension QuantizedLinear {
       type: GGUFTensorType, outputs: Int, inputs: Int, bias: FloatBuffer? = nil, tensor: String, file: String
     ) throws(ModelError) {
       let (lanes, width) = (Int(CB_LANES), QuantizedLinear.width(outputs))
-      guard outputs > 0, inputs > 0, inputs % lanes == 0, let rowBytes = type.byteCount(elements: inputs) else {
+      guard outputs > 0, (1...QuantizedLinear.inputLimit).contains(inputs), inputs % lanes == 0,
+        let rowBytes = type.byteCount(elements: inputs)
+      else {
         throw SafetensorsHeader.failure(
           file, tensor,
           "of shape [\(outputs), \(inputs)] and type \(type.name) cannot be multiplied: rows must be multiples of "
-            + "\(max(lanes, type.blockLength))")
+            + "\(max(lanes, type.blockLength)), and at most \(QuantizedLinear.inputLimit)")
       }
       (self.type, self.outputs, self.inputs, self.rowBytes) = (type, outputs, inputs, rowBytes)
       (self.tensor, self.file) = (tensor, file)
@@ -40,13 +42,7 @@ extension QuantizedLinear {
         guard let blocks = type.blocks else { throw SafetensorsHeader.failure(file, tensor, "has no blocks") }
         weight = .blocks(blocks, AlignedBuffer(count: width / lanes * cb_block_panel_bytes(blocks, inputs)))
       }
-      if let bias, bias.count < width {
-        let padded = FloatBuffer(count: width)
-        padded.pointer.update(from: bias.pointer, count: min(bias.count, outputs))
-        self.bias = padded
-      } else {
-        self.bias = bias
-      }
+      self.bias = bias.map { QuantizedLinear.padded($0, outputs: outputs) }
       pending = AlignedBuffer(count: lanes * rowBytes)
       floats = FloatBuffer(count: type.blocks == nil ? lanes * inputs : 0)
     }

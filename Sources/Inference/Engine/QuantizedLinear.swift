@@ -19,6 +19,9 @@ struct QuantizedLinear: Sendable {
     case blocks(cb_block_type, AlignedBuffer<UInt8>)
   }
 
+  /// Widest row of a weight. A panel is sixteen rows, even where the tensor has one.
+  static let inputLimit = 1 << 18
+
   private let weight: Weight
   private let bias: FloatBuffer?
   let inputs: Int
@@ -49,6 +52,27 @@ struct QuantizedLinear: Sendable {
   var width: Int { Self.width(outputs) }
 
   static func width(_ outputs: Int) -> Int { (outputs + Int(CB_LANES) - 1) / Int(CB_LANES) * Int(CB_LANES) }
+
+  /// The same map with another bias: `outputs` floats, or more.
+  func with(bias: FloatBuffer) -> QuantizedLinear {
+    QuantizedLinear(weight: weight, bias: Self.padded(bias, outputs: outputs), outputs: outputs, inputs: inputs)
+  }
+
+  static func padded(_ bias: FloatBuffer, outputs: Int) -> FloatBuffer {
+    guard bias.count < width(outputs) else { return bias }
+    let padded = FloatBuffer(count: width(outputs))
+    padded.pointer.update(from: bias.pointer, count: min(bias.count, outputs))
+    return padded
+  }
+
+  /// Bytes that a packed weight takes: what a worker must have room for.
+  static func byteCount(_ type: GGUFTensorType, outputs: Int, inputs: Int) -> Int {
+    switch type {
+    case .f32, .f16: width(outputs) * inputs * 4
+    case .bf16: width(outputs) * inputs * 2
+    default: type.blocks.map { width(outputs) / Int(CB_LANES) * cb_block_panel_bytes($0, inputs) } ?? 0
+    }
+  }
 
   /// Bytes of the packed weight.
   var byteCount: Int {
@@ -118,25 +142,30 @@ struct QuantizedLinear: Sendable {
   ///   - rows: of ``rowKind``, from this map or from another of as many inputs.
   ///   - part: of ``width``, from ``part(_:of:)``, so that threads share the outputs; all of them by default.
   func multiply(_ rows: Rows, _ epilogue: cb_epilogue, part: Range<Int>? = nil, to y: UnsafeMutableRawPointer) {
-    let part = part ?? 0..<width
     precondition(rows.kind == rowKind, "rows of another kind of map")
+    product(rows, part ?? 0..<width, epilogue, y, stride: width)
+  }
+
+  private func product(
+    _ rows: Rows, _ part: Range<Int>, _ epilogue: cb_epilogue, _ y: UnsafeMutableRawPointer, stride: Int
+  ) {
     guard !part.isEmpty, rows.count > 0 else { return }
     let (first, count, offset) = (part.lowerBound, part.count, bias.map { $0.pointer + part.lowerBound })
     switch weight {
     case .fp32(let packed):
       cb_linear(
         rows.pointer.assumingMemoryBound(to: Float.self), rows.count, inputs, inputs, packed.pointer + first * inputs,
-        count, offset, epilogue, y.assumingMemoryBound(to: Float.self) + first, width)
+        count, offset, epilogue, y.assumingMemoryBound(to: Float.self) + first, stride)
     case .bf16(let packed):
       let size = epilogue == CB_BIAS_BF16 || epilogue == CB_GELU_BF16 ? 2 : 4
       cb_bf16_linear(
         rows.pointer.assumingMemoryBound(to: UInt16.self), rows.count, inputs, packed.pointer + first * inputs / 2,
-        count, offset, epilogue, y + first * size, width)
+        count, offset, epilogue, y + first * size, stride)
     case .blocks(let type, let packed):
       var weight = cb_block_weight(packed: packed.pointer, type: type, inputs: inputs)
       cb_block_linear(
         rows.pointer.assumingMemoryBound(to: Int8.self), rows.steps, rows.count, &weight, first, count, bias?.pointer,
-        epilogue, y, width)
+        epilogue, y, stride)
     }
   }
 
@@ -155,10 +184,43 @@ struct QuantizedLinear: Sendable {
     multiply(self.rows(x, count: rows, using: scratch), epilogue, to: y)
   }
 
+}
+
+/// A product shared by several threads, as ``Linear`` has it: some put rows into the numbers that are multiplied, some
+/// compute a part of the outputs each.
+extension QuantizedLinear {
+  /// Puts some of the rows of x (rows, inputs) where ``multiply(prepared:count:outputs:_:to:stride:using:)`` of this map,
+  /// or of another of the same ``rowKind`` and as many inputs, takes them.
+  func prepare(_ x: UnsafePointer<Float>, rows: Range<Int>, using scratch: Scratch) {
+    let place = rows.lowerBound * inputs
+    switch weight {
+    case .fp32: break
+    case .bf16: cb_bf16_round(x + place, rows.count * inputs, scratch.halves.pointer + place)
+    case .blocks:
+      cb_block_quantize(
+        x + place, rows.count, inputs, scratch.bytes.pointer + place, scratch.steps.pointer + place / Int(CB_STEP))
+    }
+  }
+
+  /// y = epilogue(x · Wᵀ + b) in some columns of y, whose rows are `stride` floats apart. x are `count` prepared rows;
+  /// the bounds of `outputs` are multiples of the kernels' width, up to ``width``.
+  func multiply(
+    prepared x: UnsafePointer<Float>, count: Int, outputs range: Range<Int>, _ epilogue: cb_epilogue,
+    to y: UnsafeMutablePointer<Float>, stride: Int, using scratch: Scratch
+  ) {
+    let rows: Rows =
+      switch weight {
+      case .fp32: Rows(pointer: x, steps: nil, kind: .fp32, count: count)
+      case .bf16: Rows(pointer: scratch.halves.pointer, steps: nil, kind: .bf16, count: count)
+      case .blocks: Rows(pointer: scratch.bytes.pointer, steps: scratch.steps.pointer, kind: .blocks, count: count)
+      }
+    product(rows, range, epilogue, y, stride: stride)
+  }
+
   /// The weights of one output, exactly as the file has them (but BF16 below 2⁻⁵⁶ is zero): an embedding, where W is a
   /// table of them.
   /// `floats`: `inputs` of them.
-  func row(_ output: Int, to floats: UnsafeMutablePointer<Float>) {
+  func copyRow(_ output: Int, to floats: UnsafeMutablePointer<Float>) {
     precondition(output >= 0 && output < outputs, "an output that is not there")
     let (lanes, lane) = (Int(CB_LANES), output % Int(CB_LANES))
     switch weight {
