@@ -33,22 +33,9 @@ struct SubmitCommand: ParsableCommand {
     completion: .file())
   var input: String?
   @OptionGroup var options: ClientOptions
-  @Option(help: "Name or digest of the model (default: the only one that the policy allows you).")
-  var model: String?
-  @Option(help: ArgumentHelp("What to compute: embed, classify or score.", valueName: "operation"))
-  var operation: ModelOperation = .embed
-  @Option(
-    help: ArgumentHelp(
-      "Which of the model's prompts stands before each text (default: the model's).", valueName: "name"))
-  var prompt: String?
-  @Option(help: PrecisionArgument.help)
-  var precision: String?
+  @OptionGroup var submission: SubmissionOptions
   @Option(help: ArgumentHelp("Leave the job for a schedule's next run.", valueName: "name"))
   var schedule: String?
-  @Option(
-    help: ArgumentHelp(
-      "Your folder of the host's inbox, where each of its users has one (default: none).", valueName: "name"))
-  var tenant: String?
   @Option(
     help: ArgumentHelp("Whose numbers the job takes (default: the schedule's name, or `default`).", valueName: "name"))
   var stream: String?
@@ -68,14 +55,8 @@ struct SubmitCommand: ParsableCommand {
     help: ArgumentHelp("Do this once: a second submit with the same key gives the first one's job.", valueName: "key"),
     completion: .file())
   var idempotencyKey: String?
-  @Option(
-    help: ArgumentHelp("Who can open the results beside you (age1pq1…); may be repeated.", valueName: "recipient"))
-  var recipient: [String] = []
-  @Option(help: ArgumentHelp("How long the job may begin to run.", valueName: "hours"))
-  var validFor: Int = 168
 
   func validate() throws {
-    guard (1...8760).contains(validFor) else { throw ValidationError("--valid-for takes 1 to 8760 hours.") }
     if let waitTimeout, waitTimeout < 0 { throw ValidationError("--wait-timeout takes seconds.") }
     if let schedule, !QueueFolder.isLegal(schedule) {
       throw ValidationError(QueueFolder.rule)
@@ -83,7 +64,7 @@ struct SubmitCommand: ParsableCommand {
   }
 
   func run() throws {
-    let context = try options.context(model: model, precision: precision)
+    let context = try options.context(model: submission.model, precision: submission.precision)
     let profile = try context.profile()
     let store = try context.store()
     let submitter = Submitter(home: context.home, profile: profile, store: store)
@@ -134,20 +115,13 @@ struct SubmitCommand: ParsableCommand {
   }
 
   private func request(_ settings: ClientSettings) throws -> SubmissionRequest {
-    var request = SubmissionRequest()
-    request.model = settings.model
-    if let precision = settings.precision { request.precision = precision }
-    request.operation = operation
-    request.prompt = prompt
+    var request = try submission.request(settings)
     request.queue = schedule ?? "default"
-    request.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
     request.stream = stream
-    request.validForMs = UInt64(validFor) * 3_600_000
     request.skipInvalid = skipInvalid
     request.refuseLong = refuseLong
     request.allowEmpty = allowEmpty
     request.idempotencyKey = idempotencyKey
-    request.recipients = try recipient.map(RecipientArgument.parse)
     return request
   }
 
@@ -194,19 +168,6 @@ enum QueueFolder {
   }
 }
 
-/// `--recipient`.
-enum RecipientArgument {
-  /// - Throws: ``ClientError`` of kind `usage`.
-  static func parse(_ text: String) throws -> HybridRecipient {
-    do {
-      return try HybridRecipient(text)
-    } catch {
-      throw ClientError(
-        .usage, "a --recipient is not usable: \(error)", remedy: "give age1pq1…, as `age-keygen -pq` prints it")
-    }
-  }
-}
-
 /// What INPUT names.
 enum InputArgument {
   static func open(_ input: String, _ home: ClientHome) throws -> any InputOrigin {
@@ -221,12 +182,3 @@ enum InputArgument {
     return status.st_mode & S_IFMT == S_IFDIR ? TextFolder(path: input) : JSONLFile(path: input)
   }
 }
-
-/// `--precision`.
-enum PrecisionArgument {
-  static let help = ArgumentHelp(
-    "fp32, bf16, int8, or auto: int8 where the model's accuracy check passed, else bf16 (default: fp32).",
-    valueName: "precision")
-}
-
-extension ModelOperation: ExpressibleByArgument {}

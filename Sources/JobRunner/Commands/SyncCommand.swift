@@ -36,20 +36,7 @@ struct SyncCommand: ParsableCommand {
     help: ArgumentHelp("Whose numbers the jobs take, one for each folder (default: the schedule's).", valueName: "name")
   )
   var stream: String?
-  @Option(
-    help: ArgumentHelp(
-      "Your folder of the host's inbox, where each of its users has one (default: none).", valueName: "name"))
-  var tenant: String?
-  @Option(help: "Name or digest of the model (default: the only one that the policy allows you).")
-  var model: String?
-  @Option(help: ArgumentHelp("What to compute: embed or classify.", valueName: "operation"))
-  var operation: ModelOperation = .embed
-  @Option(
-    help: ArgumentHelp(
-      "Which of the model's prompts stands before each text (default: the model's).", valueName: "name"))
-  var prompt: String?
-  @Option(help: PrecisionArgument.help)
-  var precision: String?
+  @OptionGroup var submission: SubmissionOptions
   @Option(help: ArgumentHelp("Write the verified results of earlier jobs to folder/NUMBER.", valueName: "folder"))
   var fetch: String?
   @Option(help: "With --fetch: jsonl or npy.")
@@ -71,24 +58,20 @@ struct SyncCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("Wait so long for another sync of the stream (default: not at all).", valueName: "seconds"))
   var waitLock: Int = 0
-  @Option(
-    help: ArgumentHelp("Who can open the results beside you (age1pq1…); may be repeated.", valueName: "recipient"))
-  var recipient: [String] = []
-  @Option(help: ArgumentHelp("How long a job may begin to run.", valueName: "hours"))
-  var validFor: Int = 168
 
   func validate() throws {
-    guard (1...8760).contains(validFor) else { throw ValidationError("--valid-for takes 1 to 8760 hours.") }
     guard (0...86_400).contains(quiet), (0...86_400).contains(waitLock) else {
       throw ValidationError("--quiet and --wait-lock take 0 to 86400 seconds.")
     }
     guard QueueFolder.isLegal(schedule) else { throw ValidationError(QueueFolder.rule) }
     // A document of the folder is one text.
-    guard operation != .score else { throw ValidationError("a score is of a pair of texts: submit a file of lines.") }
+    guard submission.operation != .score else {
+      throw ValidationError("a score is of a pair of texts: submit a file of lines.")
+    }
   }
 
   func run() throws {
-    let context = try options.context(model: model, precision: precision)
+    let context = try options.context(model: submission.model, precision: submission.precision)
     let profile = try context.profile()
     let store = try context.store()
     let report = SyncReport(screen: context.screen, store: store.location)
@@ -106,16 +89,9 @@ struct SyncCommand: ParsableCommand {
   }
 
   private func request(_ settings: ClientSettings) throws -> SyncRequest {
-    var submission = SubmissionRequest()
-    submission.model = settings.model
-    submission.operation = operation
-    submission.prompt = prompt
-    if let precision = settings.precision { submission.precision = precision }
-    submission.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
+    var submission = try submission.request(settings)
     submission.queue = schedule
     submission.stream = stream
-    submission.validForMs = UInt64(validFor) * 3_600_000
-    submission.recipients = try recipient.map(RecipientArgument.parse)
     var request = SyncRequest(folder: folder, submission: submission)
     request.forceAll = forceAll
     request.skipsEmpty = skipEmpty
