@@ -1,4 +1,5 @@
 import CBlas
+import Foundation
 import TestSupport
 import Testing
 
@@ -120,5 +121,52 @@ struct CalibrationTests {
       #expect(check.mean >= 0.999 && check.least >= 0.997, "auto means int8 for this model: \(check)")
     }
     #expect(Set(CalibrationTexts.calibration).isDisjoint(with: CalibrationTexts.heldOut))
+  }
+
+  @Test("a cross-encoder is calibrated and measured with pairs, a classifier with texts, both on logits")
+  func heads() throws {
+    for (labels, count) in [(["relevance"], 15), (["yes", "no", "perhaps"], 5)] {
+      let model = TinyModel(labels: labels)
+      try model.weights().withUnsafeBytes {
+        let calibrator = try Calibrator(files: model.files, weights: [WeightsFile(bytes: $0)])
+        #expect(calibrator.inputs(Self.texts).count == count)
+        let scales = try calibrator.scales(Self.texts)
+        let exact = try calibrator.results(.fp32, Self.texts)
+        #expect(try calibrator.accuracy(of: .fp32, scales: nil, exact: exact, Self.texts).least == 1)
+        let bf16 = try calibrator.accuracy(of: .bf16, scales: nil, exact: exact, Self.texts)
+        let int8 = try calibrator.accuracy(of: .int8, scales: scales, exact: exact, Self.texts)
+        #expect(int8.texts == count && int8.mean < bf16.mean && bf16.mean < 1 && int8.mean > 0.9, "\(int8) \(bf16)")
+        // What a sigmoid or softmax makes of these logits is what the model says.
+        let loaded = try model.load()
+        let said = try loaded.embed(calibrator.inputs(Self.texts))
+        for (score, logits) in zip(said, exact) {
+          let powers = logits.map { Double($0) }.map { exp($0) }
+          let wanted = labels.count == 1 ? [powers[0] / (1 + powers[0])] : powers.map { $0 / powers.reduce(0, +) }
+          for (a, b) in zip(score, wanted) { #expect(abs(Double(a) - b) < 1e-5) }
+        }
+      }
+    }
+    let model = TinyModel(labels: ["relevance"])
+    try model.weights().withUnsafeBytes {
+      let calibrator = try Calibrator(files: model.files, weights: [WeightsFile(bytes: $0)])
+      let tokenizer = try ItemTokenizer(files: model.files)
+      #expect(calibrator.inputs(["a b\tc"]) == [tokenizer.tokenize("a b", pair: "c")])
+      let pairs = [("a b c", "a b c"), ("a ", "b c"), ("a b c", "é"), ("é", "é"), ("", "é"), ("é", "a b c")]
+      #expect(calibrator.inputs(["a b c", "é"]) == pairs.map { tokenizer.tokenize($0.0, pair: $0.1) })
+    }
+  }
+
+  @Test("agreement is a squared distance against the spread; for softmax a shift of all logits is none")
+  func agreement() {
+    let exact: [[Float]] = [[1, 0], [-1, 0]]
+    #expect(PrecisionAccuracy.agreements(exact, exact, ignoringShift: false) == [1, 1])
+    #expect(PrecisionAccuracy.agreements([[1, 1], [-1, 0]], exact, ignoringShift: false) == [0.5, 1])
+    let shifted: [[Float]] = [[3, 2], [-2, -1]]
+    #expect(PrecisionAccuracy.agreements(shifted, exact, ignoringShift: true) == [1, 1])
+    #expect(PrecisionAccuracy.agreements(shifted, exact, ignoringShift: false)[0] < 0)
+    #expect(PrecisionAccuracy.agreements([[2], [2]], [[2], [2]], ignoringShift: false) == [1, 1])
+    #expect(
+      PrecisionAccuracy.agreements([[2], [1]], [[2], [2]], ignoringShift: false) == [1, 0], "nothing to compare with")
+    #expect(PrecisionAccuracy.agreements([], [], ignoringShift: true).isEmpty)
   }
 }

@@ -32,6 +32,8 @@ package struct TinyModel: Sendable {
   package var type: Element
   /// Tensors beyond BERT's own, one float each.
   package var extraTensors: [String]
+  /// Labels of a classification head; none for embeddings.
+  package let labels: [String]
   /// A tensor to leave out.
   package var missing: String?
   /// Put into the first place of a tensor, whatever its type.
@@ -39,8 +41,14 @@ package struct TinyModel: Sendable {
 
   package init(
     words: [String] = TinyModel.letters, seed: UInt32 = 0, type: Element = .f32, extraTensors: [String] = [],
-    missing: String? = nil, poison: (tensor: String, bits: UInt32)? = nil
+    missing: String? = nil, poison: (tensor: String, bits: UInt32)? = nil, labels: [String] = []
   ) {
+    self.labels = labels
+    if !labels.isEmpty {
+      let names = labels.enumerated().map { #""\#($0)":"\#($1)""# }.joined(separator: ",")
+      config =
+        config.dropLast() + #","architectures":["BertForSequenceClassification"],"id2label":{\#(names)}}"#
+    }
     let vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + words
     tokenizer =
       #"{"added_tokens":[{"id":2,"content":"[CLS]","special":true},{"id":3,"content":"[SEP]","special":true}],"#
@@ -67,7 +75,7 @@ package struct TinyModel: Sendable {
   package func weights() -> [UInt8] {
     var header: [String] = []
     var data: [UInt8] = []
-    for (name, shape) in Self.shapes + extraTensors.map({ ($0, [1]) }) where name != missing {
+    for (name, shape) in Self.shapes + headShapes + extraTensors.map({ ($0, [1]) }) where name != missing {
       let start = data.count
       for index in 0..<shape.reduce(1, *) {
         let isPoisoned = poison?.tensor == name && index == 0
@@ -107,6 +115,13 @@ package struct TinyModel: Sendable {
     let norms = ["embeddings.LayerNorm", layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
       .flatMap { [($0 + ".weight", [width]), ($0 + ".bias", [width])] }
     return embeddings + square + feedForward + norms
+  }
+
+  private var headShapes: [(String, [Int])] {
+    guard !labels.isEmpty else { return [] }
+    return [("pooler.dense", Self.width), ("classifier", labels.count)].flatMap {
+      [($0.0 + ".weight", [$0.1, Self.width]), ($0.0 + ".bias", [$0.1])]
+    }
   }
 
   /// Small numbers with few bits, so that 16-bit types hold them exactly; gains about 1.

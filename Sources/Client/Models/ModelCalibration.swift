@@ -7,7 +7,7 @@ import Wire
 struct ModelCalibration {
   /// The sealed file with the scales.
   let scales: [UInt8]
-  /// By precision; none of a model that gives no embeddings, whose scores a cosine says nothing about.
+  /// By precision.
   let accuracy: [ModelAccuracy]
 
   var file: ModelFile {
@@ -27,11 +27,10 @@ struct ModelCalibration {
       return (name: part.name, bytes: sink.bytes)
     }
     do {
-      (scales, accuracy) = try Self.withFiles(weights[...]) { files in
+      (scales, accuracy) = try WeightsFile.withAll(weights) { files in
         let calibrator = try Calibrator(files: try folder.clearFiles(), weights: files)
         let scales = try calibrator.scales(CalibrationTexts.calibration + texts)
-        let isMeasured = description.operations == [ModelOperation.embed.rawValue]
-        return (scales.encoded(), isMeasured ? try Self.accuracy(calibrator, scales) : [])
+        return (scales.encoded(), try Self.accuracy(calibrator, scales))
       }
     } catch let error as ModelError {
       throw Self.unusable("\(error)")
@@ -57,18 +56,7 @@ struct ModelCalibration {
   }
 
   /// Rounded down, so that nothing passes by its rounding.
-  private static func millionths(_ cosine: Double) -> UInt64 { UInt64(max(0, min(1, cosine)) * 1_000_000) }
-
-  /// Hands over the bytes of all files at once.
-  private static func withFiles<Result>(
-    _ files: ArraySlice<(name: String, bytes: [UInt8])>, before: [WeightsFile] = [],
-    _ body: ([WeightsFile]) throws -> Result
-  ) throws -> Result {
-    guard let file = files.first else { return try body(before) }
-    return try file.bytes.withUnsafeBytes {
-      try withFiles(files.dropFirst(), before: before + [WeightsFile(name: file.name, bytes: $0)], body)
-    }
-  }
+  private static func millionths(_ nearness: Double) -> UInt64 { UInt64(max(0, min(1, nearness)) * 1_000_000) }
 }
 
 /// `models publish --calibrate FILE`: texts of the publisher's own, one a line.

@@ -1,11 +1,11 @@
 import Wire
 
-/// How near a model's embeddings in one precision came to those in fp32 when it was published: the cosine over texts that
-/// its calibration had not seen.
+/// How near a model's results in one precision came to those in fp32 when it was published, over texts that its calibration
+/// had not seen: the cosine of embeddings, or the agreement of a head's logits (docs/models.md).
 package struct ModelAccuracy: Hashable, Sendable {
   /// Such as `int8`.
   package let precision: String
-  /// Millionths of the cosine: of all texts together, and of the one with the lowest.
+  /// Millionths of the cosine or agreement: of all texts together, and of the one with the lowest.
   package let meanMillionths, leastMillionths: UInt64
   package let texts: UInt64
 

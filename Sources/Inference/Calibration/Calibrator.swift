@@ -16,8 +16,27 @@ package struct Calibrator {
     tokenizer = try ItemTokenizer(files: files, config: config)
   }
 
+  /// What the model reads of texts: each by itself. A model with a head reads both sides of a tab as a pair; a
+  /// cross-encoder, which reads nothing else, makes three pairs of a text without one: with itself, of its halves, and with
+  /// the next text, so that its scores are high, low and between.
+  func inputs(_ texts: [String]) -> [TokenizedInput] {
+    let operation = config.output.operation
+    guard operation != .embed else { return texts.map { tokenizer.tokenize($0) } }
+    return texts.enumerated().flatMap { index, text in
+      if let tab = text.firstIndex(of: "\t") {
+        return [tokenizer.tokenize(String(text[..<tab]), pair: String(text[text.index(after: tab)...]))]
+      }
+      guard operation == .score else { return [tokenizer.tokenize(text)] }
+      let scalars = text.unicodeScalars
+      let half = scalars.index(scalars.startIndex, offsetBy: scalars.count / 2)
+      return [
+        (text, text), (String(scalars[..<half]), String(scalars[half...])), (text, texts[(index + 1) % texts.count]),
+      ].map { tokenizer.tokenize($0.0, pair: $0.1) }
+    }
+  }
+
   /// The scales for these texts: the same bytes for the same model and texts, on every machine and instruction set.
-  /// A text that the model gives no finite numbers for is left out.
+  /// An input that the model gives no finite numbers for is left out.
   /// Throws `ModelError` where the weights cannot be loaded.
   package func scales(_ texts: [String]) throws(ModelError) -> Int8Scales {
     let observer = CalibrationObserver()
@@ -25,27 +44,34 @@ package struct Calibrator {
     // One thread and one text after the other: the sums must not depend on who came first.
     let encoder = try SequenceEncoder(
       loaded, config: config, precision: .fp32, threads: 1, calibration: .observing(observer))
-    for text in texts { _ = try? encoder.compute([tokenizer.tokenize(text)]) }
+    for input in inputs(texts) { _ = try? encoder.compute([input]) }
     return Int8Scales(observer.products.map { ($0.product, $0.scales()) })
   }
 
-  /// How near the results of a precision come to those of fp32 over these texts.
+  /// How near the results of a precision come to those of fp32, `exact`, over these texts.
   package func accuracy(
     of precision: Precision, scales: Int8Scales?, exact: [[Float]], _ texts: [String], threads: Int = 0
   ) throws -> PrecisionAccuracy {
     let results = try results(precision, scales: scales, texts, threads: threads)
-    return PrecisionAccuracy(
-      precision: precision, cosines: zip(results, exact).map { PrecisionAccuracy.cosine($0, $1) })
+    return switch config.output {
+    case .embedding:
+      PrecisionAccuracy(precision, zip(results, exact).map { PrecisionAccuracy.cosine($0, $1) })
+    case .classification(let head):
+      PrecisionAccuracy(
+        precision, PrecisionAccuracy.agreements(results, exact, ignoringShift: head.function == .softmax))
+    }
   }
 
-  /// What the model makes of texts, in one precision. Throws `ModelError` and `EmbeddingModel.Failure`.
+  /// What the model makes of texts in one precision: embeddings, or the logits of each input.
+  /// Throws `ModelError` and `EmbeddingModel.Failure`.
   package func results(
     _ precision: Precision, scales: Int8Scales? = nil, _ texts: [String], threads: Int = 0
   ) throws -> [[Float]] {
     let loaded = try ModelWeights(weights, clear: files, config: config)
     let encoder = try SequenceEncoder(
-      loaded, config: config, precision: precision, threads: threads, calibration: scales.map { .scales($0) } ?? .none)
-    return try encoder.compute(texts.map { tokenizer.tokenize($0) })
+      loaded, config: config.givingLogits, precision: precision, threads: threads,
+      calibration: scales.map { .scales($0) } ?? .none)
+    return try encoder.compute(inputs(texts))
   }
 }
 

@@ -17,6 +17,11 @@ package struct ClassificationHead: Sendable {
   static let labelLimit = 1000
   static let labelBytes = 256
 
+  init(labels: [String], function: Function) {
+    self.labels = labels
+    self.function = function
+  }
+
   init(files: ModelFiles, config: SettingsReader) throws(ModelError) {
     labels = try Self.labels(config)
     function = try Self.function(files, config, labels: labels.count)

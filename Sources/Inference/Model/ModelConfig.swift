@@ -20,7 +20,7 @@ package struct ModelConfig: Sendable {
   let activation: Activation
   package let layerNormEpsilon: Float
   /// How token vectors become a result.
-  package let output: ModelOutput
+  package private(set) var output: ModelOutput
   /// Texts that may be put before an input.
   package let prompts: Prompts
   /// Whether the second text of a pair is of another segment than the first, where the tokenizer says so.
@@ -45,6 +45,14 @@ package struct ModelConfig: Sendable {
   }
   var pooling: ModelOutput.Pooling {
     if case .embedding(let embedding) = output { embedding.pooling } else { .cls }
+  }
+
+  /// The same model without the function that makes scores of logits.
+  var givingLogits: ModelConfig {
+    guard case .classification(let head) = output else { return self }
+    var config = self
+    config.output = .classification(ClassificationHead(labels: head.labels, function: .identity))
+    return config
   }
 
   /// The files that say all this, in clear.

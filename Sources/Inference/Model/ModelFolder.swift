@@ -99,27 +99,13 @@ package struct ModelFolder: Sendable {
       }
       weights.append((part.name, try file.read(file.size)))
     }
-    return try Self.withFiles(weights[...]) { (weights) throws(ModelError) in
+    return try WeightsFile.withAll(weights) { (weights) throws(ModelError) in
       var results: [Value] = []
       for precision in precisions {
         results.append(try body(try EmbeddingModel(files: files, weights: weights, precision: precision)))
       }
       return results
     }
-  }
-
-  /// Hands over the bytes of all files at once.
-  private static func withFiles<Value>(
-    _ files: ArraySlice<(name: String, bytes: [UInt8])>, before: [WeightsFile] = [],
-    _ body: ([WeightsFile]) throws(ModelError) -> Value
-  ) throws(ModelError) -> Value {
-    guard let file = files.first else { return try body(before) }
-    let result = file.bytes.withUnsafeBytes { bytes in
-      Result { () throws(ModelError) in
-        try withFiles(files.dropFirst(), before: before + [WeightsFile(name: file.name, bytes: bytes)], body)
-      }
-    }
-    return try result.get()
   }
 
   /// The files that stand in clear.

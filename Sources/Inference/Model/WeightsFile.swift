@@ -13,6 +13,26 @@ package struct WeightsFile {
     self.name = name
     self.bytes = bytes
   }
+
+  /// Hands over the bytes of all files at once; they must not be kept.
+  package static func withAll<Value, Failure: Error>(
+    _ files: [(name: String, bytes: [UInt8])], _ body: ([WeightsFile]) throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    try withAll(files[...], before: [], body)
+  }
+
+  private static func withAll<Value, Failure: Error>(
+    _ files: ArraySlice<(name: String, bytes: [UInt8])>, before: [WeightsFile],
+    _ body: ([WeightsFile]) throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    guard let file = files.first else { return try body(before) }
+    let result = file.bytes.withUnsafeBytes { bytes in
+      Result { () throws(Failure) in
+        try withAll(files.dropFirst(), before: before + [WeightsFile(name: file.name, bytes: bytes)], body)
+      }
+    }
+    return try result.get()
+  }
 }
 
 /// The weight files of one part of a model (the encoder, or a dense module), their tensors as 32-bit floats.

@@ -22,8 +22,8 @@ struct ModelsCommand: ParsableCommand {
 
         Before that, int8 is calibrated: the model computes a few hundred built-in texts, and what its products see there
         becomes a small sealed file. How near int8 and bf16 then come to fp32, on texts that the calibration had not
-        seen, stands in the signed manifest; jobs that leave the precision to the worker get int8 where the cosine is at
-        least 0.999 on average and 0.997 for each text.
+        seen, stands in the signed manifest, as the cosine of embeddings or the agreement of a head's logits; jobs that
+        leave the precision to the worker get int8 where it is at least 0.999 on average and 0.997 for each text.
 
         Credentials: --aws-profile FILE:NAME, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 
@@ -51,7 +51,8 @@ struct ModelsCommand: ParsableCommand {
 
     @Option(
       help: ArgumentHelp(
-        "Texts like those that the model is for, one a line: int8 is calibrated with them too.", valueName: "file"),
+        "Texts like those that the model is for, one a line (the two of a pair with a tab between): int8 is calibrated with them too.",
+        valueName: "file"),
       completion: .file())
     var calibrate: String?
     @Flag(help: "Leave int8 without a calibration; `auto` then never means int8.")
@@ -89,7 +90,7 @@ struct ModelsCommand: ParsableCommand {
         published.wasThere ? "was there" : "published",
         "\(name): \(manifest.claims.architecture), \(manifest.claims.dimensions) dimensions, \(manifest.claims.maximumTokens) tokens, \(manifest.claims.files.count) files"
       )
-      for entry in manifest.claims.accuracy { screen.stage("accuracy", Self.shown(entry)) }
+      for entry in manifest.claims.accuracy { screen.stage("accuracy", Self.shown(entry, manifest.claims)) }
       screen.line(
         .object([
           ("event", .text("published")), ("name", .text(name)), ("manifest", .text(manifest.digest.hex)),
@@ -110,10 +111,12 @@ struct ModelsCommand: ParsableCommand {
     }
 
     /// Such as `int8: cosine to fp32 0.999079 on average, 0.997492 at least, over 67 texts: passes`.
-    private static func shown(_ entry: ModelAccuracy) -> String {
+    private static func shown(_ entry: ModelAccuracy, _ claims: ModelManifestClaims) -> String {
+      let isEmbedding = claims.operations == ["embed"]
       let judged = entry.precision == "int8" ? (entry.passes ? ": passes" : ": does not pass, so auto avoids it") : ""
-      return "\(entry.precision): cosine to fp32 \(Shown.cosine(entry.meanMillionths)) on average, "
-        + "\(Shown.cosine(entry.leastMillionths)) at least, over \(Shown.count(entry.texts, "text"))\(judged)"
+      return
+        "\(entry.precision): \(isEmbedding ? "cosine to" : "logits agree with") fp32 \(Shown.cosine(entry.meanMillionths)) on average, "
+        + "\(Shown.cosine(entry.leastMillionths)) at least, over \(Shown.count(entry.texts, isEmbedding ? "text" : "input"))\(judged)"
     }
 
     private static func line(_ entry: ModelAccuracy) -> JSONLine {
