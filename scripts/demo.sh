@@ -45,6 +45,9 @@ run "$bin/ephemeral" schedule run-now nightly-embeddings
 run "$bin/ephemeral" watch "$(tail -1 "$state/night-job")" --timeout 600
 run "$bin/ephemeral" schedule show nightly-embeddings | sed -n 1,3p
 
+stage "An auditor computes that night again, and compares each line with what the receipt binds"
+run "$bin/ephemeral" receipts reproduce "$(tail -1 "$state/night-job")" --input "$state/night" --model-folder "$root/.cache/models/all-MiniLM-L6-v2"
+
 printf '\npeak memory: worker %s, daemon %s, devcloud %s\n' "$(peak worker)" "$(peak daemon)" "$(peak devcloud)"
 stage "The receipt, once more and alone"
 or_in_part run "$bin/ephemeral" receipts verify "$job"

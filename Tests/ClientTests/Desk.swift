@@ -21,9 +21,14 @@ final class Desk {
   let submitterKey: SigningKey
   let profile: TrustProfile
   let model: ContentDigest
+  private let operation: String
   private(set) var policy: Signed<PolicyClaims>
 
-  init() throws {
+  /// - Parameters:
+  ///   - tiny: the published model.
+  ///   - operation: what the policy lets the analyst ask of it.
+  init(tiny: TinyModel = TinyModel(words: TinyModel.office, seed: 1), operation: String = "embed") throws {
+    self.operation = operation
     folder = FileManager.default.temporaryDirectory.appending(path: "desk-\(UUID().uuidString)").path
     home = ClientHome(path: "\(folder)/home")
     try home.create()
@@ -35,12 +40,12 @@ final class Desk {
     submitterKey = try home.keys.generate(.submitter)
     profile = try TrustStore(home: home).add(
       name: "dev", evidenceClass: .development, rootPEM: enclave.rootPEM, policyKey: policyKey.verifyingKey)
-    try TinyModel(words: TinyModel.office, seed: 1).write(to: "\(folder)/model")
+    try tiny.write(to: "\(folder)/model")
     model = try ModelPublisher(store: store, kms: LocalKeys()).publish(
       folder: "\(folder)/model", name: "tiny", key: try KMSKeyARN(TestEnclave.modelKey), publisher: publisherKey,
       nowMs: Self.nowMs
     ).manifest.digest
-    policy = try Self.sign(1, policyKey, publisherKey, submitterKey, [model])
+    policy = try Self.sign(1, policyKey, publisherKey, submitterKey, [model], operation)
     try install(policy)
     try announce(try enclave.announcement(policy, atMs: Self.nowMs))
   }
@@ -49,13 +54,13 @@ final class Desk {
 
   private static func sign(
     _ version: UInt64, _ key: SigningKey, _ publisher: SigningKey, _ submitter: SigningKey, _ models: [ContentDigest],
-    change: (inout PolicyClaims) -> Void = { _ in }
+    _ operation: String, change: (inout PolicyClaims) -> Void = { _ in }
   ) throws -> Signed<PolicyClaims> {
     var claims = PolicyClaims(
       version: version, issuedMs: nowMs, notAfterMs: nowMs + 86_400_000, measurements: [TestEnclave.image],
       epochKey: TestEnclave.epochKey, minimumEpoch: 1, epochValidityMs: 7_200_000, epochGraceMs: 3_600_000,
       submitters: [
-        PolicySubmitter(name: "analyst", key: submitter.verifyingKey, operations: ["embed"], models: models)
+        PolicySubmitter(name: "analyst", key: submitter.verifyingKey, operations: [operation], models: models)
       ],
       publishers: [
         PolicyPublisher(name: "owner", key: publisher.verifyingKey, modelKey: TestEnclave.modelKey)
@@ -67,7 +72,7 @@ final class Desk {
 
   /// Another policy, signed by the officer.
   func policy(_ version: UInt64, change: (inout PolicyClaims) -> Void = { _ in }) throws -> Signed<PolicyClaims> {
-    try Self.sign(version, policyKey, publisherKey, submitterKey, [model], change: change)
+    try Self.sign(version, policyKey, publisherKey, submitterKey, [model], operation, change: change)
   }
 
   /// Puts a policy into the store; later calls of ``finish(_:)`` run under it.
@@ -118,10 +123,10 @@ final class Desk {
 
   /// Plays enclave and host for a submitted job.
   @discardableResult
-  func finish(_ entry: LedgerEntry) throws -> TestEnclave.Finished {
+  func finish(_ entry: LedgerEntry, _ work: TestEnclave.Work = .made) throws -> TestEnclave.Finished {
     let bundle = try store.getSmall(
       try ObjectKey(StoreLayout.bundle(entry.record.job, queue: entry.record.queue)), limit: 1 << 26)
-    let finished = try enclave.run(bundle, policy, atMs: Self.nowMs + 1000)
+    let finished = try enclave.run(bundle, policy, atMs: Self.nowMs + 1000, work)
     try commit(entry.record.job, finished)
     return finished
   }

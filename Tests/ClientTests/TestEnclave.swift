@@ -101,33 +101,61 @@ struct TestEnclave {
     var receipt: Signed<ReceiptClaims>
   }
 
-  /// Opens a bundle by the rules of protocol §3 and seals results; items whose text contains "fail" fail.
-  func run(_ bundle: [UInt8], _ policy: Signed<PolicyClaims>, atMs: UInt64) throws -> Finished {
+  /// Where results come from.
+  enum Work {
+    /// Numbers of the test's own; items whose text contains "fail" fail.
+    case made
+    /// A model's, in what the receipt then calls `precision`; `forge` may change the result of an item.
+    case computed(
+      (JobManifestClaims) -> LineComputer, precision: String,
+      forge: (Int, LineComputer.Result) throws -> LineComputer.Result = { $1 })
+
+    var precision: String { if case .computed(_, let precision, _) = self { precision } else { "fp32" } }
+
+    fileprivate func result(
+      of line: [UInt8], at index: Int, _ claims: JobManifestClaims
+    ) throws -> (isComputed: Bool, line: [UInt8], tokens: UInt64, truncated: Bool) {
+      guard case .computed(let computer, _, let forge) = self else {
+        let item = try InputItem(parsing: line, line: index + 1, format: .idText)
+        if item.text.contains("fail") {
+          let error = OutputLine.ErrorLine(index: index, customID: item.id, code: "test", message: "asked to")
+          return (false, error.encoded(), 3, false)
+        }
+        let embedding = OutputLine.EmbeddingLine(
+          index: index, customID: item.id, model: "m", embedding: [Float(index), 1, -0.5], tokens: 3, truncated: false)
+        return (true, embedding.encoded(.base64), 3, false)
+      }
+      var splitter = LineSplitter()
+      // The line's own number.
+      _ = splitter.feed([UInt8](repeating: 0x0A, count: index))
+      let result = try forge(index, computer(claims).compute(splitter.feed(line + [0x0A]).map { (index, $0) })[0])
+      return (result.isComputed, result.line, UInt64(result.tokens), result.truncated)
+    }
+  }
+
+  /// Opens a bundle by the rules of protocol §3 and seals results.
+  func run(
+    _ bundle: [UInt8], _ policy: Signed<PolicyClaims>, atMs: UInt64, _ work: Work = .made
+  ) throws -> Finished {
     let (manifest, input) = try open(bundle, policy)
     let recipients = try manifest.claims.recipients.map { try HybridRecipient(publicKey: $0) }
     var lines: [ResultFile: [UInt8]] = [.output: [], .errors: []]
     var records: [UInt8] = []
     var tree = MerkleTree()
-    var failed: UInt64 = 0
+    var (failed, tokens): (UInt64, UInt64) = (0, 0)
     for (index, line) in input.split(separator: 0x0A).enumerated() {
-      let item = try InputItem(parsing: Array(line), line: index + 1, format: .idText)
-      let fails = item.text.contains("fail")
-      let output =
-        fails
-        ? OutputLine.ErrorLine(index: index, customID: item.id, code: "test", message: "asked to").encoded()
-        : OutputLine.EmbeddingLine(
-          index: index, customID: item.id, model: "m", embedding: [Float(index), 1, -0.5], tokens: 3, truncated: false
-        ).encoded(.base64)
-      lines[fails ? .errors : .output, default: []] += output + [0x0A]
-      failed += fails ? 1 : 0
+      let result = try work.result(of: Array(line), at: index, manifest.claims)
+      lines[result.isComputed ? .output : .errors, default: []] += result.line + [0x0A]
+      failed += result.isComputed ? 0 : 1
+      tokens += result.tokens
       let record = ItemRecord(
-        index: UInt64(index), status: fails ? .failed : .ok, input: SHA256.digest(of: line),
-        output: SHA256.digest(of: output), tokens: 3, truncated: false)
+        index: UInt64(index), status: result.isComputed ? .ok : .failed, input: SHA256.digest(of: line),
+        output: SHA256.digest(of: result.line), tokens: result.tokens, truncated: result.truncated)
       tree.append(record.leaf(count: manifest.claims.inputItems, manifestSalt: manifest.claims.salt))
       records += record.encoded()
     }
     let head = ItemsHead(salt: manifest.claims.salt, manifest: manifest.bytes).encoded()
-    let trailer = ItemsTrailer(items: tree.count, failedItems: failed, tokens: 3 * tree.count, fault: nil).encoded()
+    let trailer = ItemsTrailer(items: tree.count, failedItems: failed, tokens: tokens, fault: nil).encoded()
     var files = [ResultFile.items: try Self.seal(head + records + trailer, recipients)]
     for (file, content) in lines { files[file] = try Self.seal(try Self.padded(content), recipients) }
     let job = ReceiptJob(
@@ -136,7 +164,7 @@ struct TestEnclave {
       previous: manifest.claims.stream.previous,
       files: files.sorted { $0.key.rawValue < $1.key.rawValue }.map {
         ReceiptFile(file: $0.key, size: UInt64($0.value.count), sha256: SHA256.digest(of: $0.value))
-      }, merkleRoot: tree.root, items: tree.count, failedItems: failed, precision: "fp32")
+      }, merkleRoot: tree.root, items: tree.count, failedItems: failed, precision: work.precision)
     let claims = ReceiptClaims(
       outcome: failed == 0 ? .completed : .partial, code: .ok, bundle: SHA256.digest(of: bundle), job: job,
       policyVersion: policy.claims.version, policyDigest: policy.digest, startedMs: atMs - 20, endedMs: atMs - 10,

@@ -18,6 +18,8 @@ final class Office: @unchecked Sendable {
   /// Manifest digests.
   let tiny: String
   let real: String?
+  /// A cross-encoder and a classifier, where the store is a folder; their folders have these names.
+  let reranker, classifier: String?
   /// What every command of the analyst has in its environment.
   let environment: [String: String]
   /// The policy's parts that do not change, as YAML.
@@ -66,6 +68,13 @@ final class Office: @unchecked Sendable {
     tiny = try published(theatre.path("tiny"), environment)
     let folder = remote == nil && !tinyAlone ? try? Need.model.require() : nil
     real = try folder.map { try published($0.path, environment) }
+    func head(_ name: String, _ labels: [String]) throws -> String? {
+      guard remote == nil, !tinyAlone else { return nil }
+      try TinyModel(words: TinyModel.office, seed: 3, labels: labels).write(to: theatre.path(name))
+      return try published(theatre.path(name), environment)
+    }
+    reranker = try head("reranker", ["relevance"])
+    classifier = try head("classifier", ["report", "memo", "note"])
 
     try theatre.succeed(
       program,
@@ -73,9 +82,10 @@ final class Office: @unchecked Sendable {
         "setup", "--profile", "dev", "--class", "development", "--root", "\(theatre.cloudState)/attestation-root.pem",
         "--policy-key", theatre.path("officer/policy.pub"), "--store", store, "--model", "tiny",
       ], environment: environment)
-    let models = [tiny] + (real.map { [$0] } ?? [])
+    let models = [tiny] + [real, reranker, classifier].compactMap(\.self)
     let submitter = try theatre.succeed(
-      program, ["keys", "export", "--name", "analyst"] + models.flatMap { ["--model", $0] }, environment: environment)
+      program, ["keys", "export", "--name", "analyst"] + models.flatMap { ["--model", $0] }, environment: environment
+    ).replacing("operations: [embed]", with: "operations: [embed, classify, score]")
     let publisher = try theatre.succeed(
       program, ["keys", "export", "--publisher", "--name", "owner", "--model-key", arns.model] + owner,
       environment: environment)

@@ -138,25 +138,21 @@ package struct OpenedResults {
     while let line = try lines.next() { try body(line) }
   }
 
+  /// The items from the first one on.
+  func openItems() throws -> OpenedItems {
+    let recipients = manifest.claims.recipients.count
+    guard let items = try downloaded.open(.items, identities, recipients: recipients) else {
+      throw Self.invalid("items.cbor is missing")
+    }
+    return try OpenedItems(
+      items, output: try downloaded.open(.output, identities, recipients: recipients),
+      errors: try downloaded.open(.errors, identities, recipients: recipients))
+  }
+
   /// Calls `body` with every item and its output or error line, in input order.
   func forEachItem(_ body: (ItemRecord, [UInt8]) throws -> Void) throws {
-    let recipients = manifest.claims.recipients.count
-    guard let items = try downloaded.open(.items, identities, recipients: recipients) else { return }
-    let outputs = try downloaded.open(.output, identities, recipients: recipients).map {
-      ResultLines($0, name: "output.jsonl")
-    }
-    let errors = try downloaded.open(.errors, identities, recipients: recipients).map {
-      ResultLines($0, name: "errors.jsonl")
-    }
-    let reader = ItemsReader(items)
-    _ = try reader.next()
-    while let item = try reader.next(), !ItemsTrailer.isTrailer(item) {
-      let record = try ItemRecord(item)
-      guard let line = record.status == .ok ? try outputs?.next() : try errors?.next() else {
-        throw Self.invalid("the line of item \(record.index) is missing")
-      }
-      try body(record, line)
-    }
+    let items = try openItems()
+    while let item = try items.next() { try body(item.record, item.line) }
   }
 
   /// Copies an opened file to `sink` as the enclave wrote it, padding and all.
@@ -164,7 +160,7 @@ package struct OpenedResults {
     try downloaded.open(file, identities, recipients: manifest.claims.recipients.count)?.copy(to: sink)
   }
 
-  private static func invalid(_ reason: String) -> ClientError {
+  static func invalid(_ reason: String) -> ClientError {
     ClientError(
       .invalid, "the results do not verify: \(reason)",
       remedy: "fetch them again; if it stays so, keep the receipt and ask",

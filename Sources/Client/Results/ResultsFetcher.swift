@@ -104,10 +104,7 @@ package struct ResultsFetcher {
   private func open(
     _ downloaded: DownloadedFiles, _ receipt: Attested<ReceiptClaims>, _ identities: [HybridIdentity]
   ) throws -> OpenedResults {
-    let policies = try TrustStore(home: home).policies(profile).all()
-    guard let policy = policies.first(where: { $0.digest == receipt.claims.policyDigest }) else {
-      throw ClientError(.rejected, "the receipt's policy is not known", remedy: "fetch again", by: .securityOfficer)
-    }
+    let policy = try TrustStore(home: home).policies(profile).accepted(receipt.claims.policyDigest)
     let results: OpenedResults
     do {
       results = try OpenedResults(

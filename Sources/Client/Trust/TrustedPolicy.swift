@@ -103,6 +103,17 @@ package struct PolicyBook: Sendable {
   /// Every policy accepted so far, for the receipts that name them.
   package func all() throws -> [Signed<PolicyClaims>] { try versions().sorted().map { try read($0).signed } }
 
+  /// The accepted policy of this digest: what a receipt that names it was made under.
+  ///
+  /// - Throws: ``ClientError`` of kind `rejected` where none was accepted.
+  package func accepted(_ digest: ContentDigest) throws -> TrustedPolicy {
+    for version in try versions() {
+      let policy = try read(version)
+      if policy.digest == digest { return policy }
+    }
+    throw ClientError(.rejected, "the receipt's policy is not known", remedy: "fetch again", by: .securityOfficer)
+  }
+
   private func path(_ version: UInt64) -> String { "\(directory)/policy-\(version).cose" }
 
   private func versions() throws -> [UInt64] {

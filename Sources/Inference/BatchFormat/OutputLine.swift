@@ -7,6 +7,15 @@ package enum OutputLine: Sendable, Equatable {
   case scores(ScoresLine)
   case error(ErrorLine)
 
+  /// The item's id; nil for an error of a line that told none.
+  package var customID: String? {
+    switch self {
+    case .embedding(let line): line.customID
+    case .scores(let line): line.customID
+    case .error(let line): line.customID
+    }
+  }
+
   /// An item's embedding. `index` is the item's place in the input, from 0, and makes the line's `id`.
   package struct EmbeddingLine: Sendable, Equatable {
     package let index: Int

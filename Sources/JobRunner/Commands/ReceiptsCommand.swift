@@ -9,7 +9,7 @@ struct ReceiptsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "receipts", abstract: "Receipts: what an enclave says of a job, signed and attested.",
     subcommands: [
-      Get.self, Verify.self, Prove.self, VerifyItem.self, Audit.self, Report.self, Head.self,
+      Get.self, Verify.self, Reproduce.self, Prove.self, VerifyItem.self, Audit.self, Report.self, Head.self,
     ])
 
   struct Get: ParsableCommand {

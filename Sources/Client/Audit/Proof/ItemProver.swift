@@ -46,7 +46,7 @@ package struct ItemProver {
       let isIt =
         switch choice {
         case .index(let index): record.index == index
-        case .id(let id): try Self.id(line) == id
+        case .id(let id): try OutputLine(parsing: line).customID == id
         }
       guard isIt else { return }
       guard found == nil else {
@@ -58,14 +58,6 @@ package struct ItemProver {
       throw ClientError(.notFound, "the job has no such item", remedy: "check the id, or name its place with --index")
     }
     return found
-  }
-
-  private static func id(_ line: [UInt8]) throws -> String? {
-    switch try OutputLine(parsing: line) {
-    case .embedding(let embedding): embedding.customID
-    case .scores(let scores): scores.customID
-    case .error(let error): error.customID
-    }
   }
 
   /// The line whose digest the leaf has: the same that was sealed, or none.
