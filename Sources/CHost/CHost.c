@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CHost.h"
 
+#include <malloc.h>
 #include <sys/statfs.h>
 #include <sys/timex.h>
 
@@ -16,4 +17,10 @@ int chost_file_system(const char *path, uint32_t *magic) {
   if (statfs(path, &state) != 0) return -1;
   *magic = (uint32_t)state.f_type;
   return 0;
+}
+
+void chost_keep_heap_small(void) {
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }

@@ -16,8 +16,8 @@ struct Soak: ParsableCommand {
       Each minute one worker is gone for three seconds and comes back with nothing remembered. With --pause-pid that
       process (the S3 server) is stopped for five seconds each minute.
 
-      Flat means: the median of the last third is at most a tenth and 4 MB above the first third's, and threads and
-      descriptors end where they were.
+      Flat means: of what the daemon holds by itself (its heap, less the queue's file, which SQLite caches there) the
+      last third's median is at most 1 MB above the middle third's, and threads and descriptors end where they were.
       """)
 
   @OptionGroup var options: LoadOptions

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ObjectStore
@@ -34,6 +35,55 @@ struct DirectoryStoreTests {
     let next = try DirectoryStore(path: directory.path + "/store")
     _ = try next.put(try ObjectKey("x"), [1], .always)
     #expect(try FileManager.default.contentsOfDirectory(atPath: temporaries) == ["1-fresh"])
+  }
+
+  @Test("pages of any size, from any key and under any prefix, have together what is there, in the order of bytes")
+  func pages() throws {
+    var generator = SeededGenerator(seed: 11)
+    let parts = ["a", "a-b", "a.b", "ab", "ä", "Z", "0"]
+    var keys: Set<String> = []
+    while keys.count < 120 {
+      let key = (0..<Int.random(in: 1...3, using: &generator)).map { _ in
+        parts[Int.random(in: 0..<parts.count, using: &generator)] + "\(Int.random(in: 0...9, using: &generator))"
+      }.joined(separator: "/")
+      // An object's name is no other's directory.
+      guard !keys.contains(where: { $0.hasPrefix(key + "/") || key.hasPrefix($0 + "/") }) else { continue }
+      keys.insert(key)
+      _ = try store.put(try ObjectKey(key), [1], .always)
+    }
+    // Directories without an object, more of them than a page has, and a name that can be no key.
+    for index in 0..<40 {
+      let path = directory.path + "/store/a0e\(index)/below"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+    #expect(fopen(directory.path + "/store/a\u{1}", "w").map(fclose) == 0)
+
+    let sorted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    for prefix in ["", "a", "a0", "a0/", "ä", "Z1/a", "nothing"] {
+      let wanted = sorted.filter { $0.utf8.starts(with: prefix.utf8) }
+      for limit in [1, 2, 3, 7, 50, 1000] {
+        var listed: [String] = []
+        var after: ObjectKey?
+        repeat {
+          let page = try store.list(prefix: prefix, after: after, limit: limit)
+          #expect(page.entries.count <= limit)
+          listed += page.entries.map(\.key.text)
+          after = page.next
+        } while after != nil
+        #expect(listed == wanted, "\(prefix), \(limit) a page")
+      }
+    }
+    for after in sorted {
+      let page = try store.list(prefix: "", after: try ObjectKey(after), limit: 1000)
+      #expect(page.entries.map(\.key.text) == sorted.filter { after.utf8.lexicographicallyPrecedes($0.utf8) })
+    }
+    // Keys that are not there, a directory's own name among them.
+    for after in ["a", "a0", "a0e1", "a0e1/below", "zz"] {
+      let page = try store.list(prefix: "a", after: try ObjectKey(after), limit: 1000)
+      #expect(
+        page.entries.map(\.key.text)
+          == sorted.filter { $0.hasPrefix("a") && after.utf8.lexicographicallyPrecedes($0.utf8) })
+    }
   }
 
   @Test("no symbolic link is followed, in reading, writing, listing or deleting")

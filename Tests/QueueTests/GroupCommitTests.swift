@@ -133,6 +133,22 @@ struct GroupCommitTests {
     #expect(try fixture.store.enqueue([.sample(1)], at: now) == [true])
   }
 
+  @Test("Telling of a commit takes no more of the stack after hundreds of them than at first")
+  func observer() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let places = Mutex<[Int]>([])
+    fixture.store.observeCommits { _ in
+      var local = 0
+      let place = withUnsafeMutablePointer(to: &local) { Int(bitPattern: $0) }
+      places.withLock { $0.append(place) }
+    }
+    for index in 0..<300 { try fixture.store.write(Self.mark("q\(index)")) }
+    let seen = places.withLock { $0 }
+    #expect(seen.count == 300)
+    if let first = seen.first, let last = seen.last { #expect(abs(first - last) < 4096) }
+  }
+
   @Test("A full disk fails who needs room, and only while it is full")
   func fullDisk() throws {
     let fixture = try StoreFixture(.sqlite)

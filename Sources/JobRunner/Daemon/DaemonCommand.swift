@@ -1,4 +1,5 @@
 import ArgumentParser
+import CHost
 import Foundation
 import Glibc
 import Logging
@@ -33,6 +34,7 @@ struct DaemonCommand: ParsableCommand {
     @OptionGroup var flags: DaemonFlags
 
     func run() throws {
+      chost_keep_heap_small()
       let signals = DaemonSignals()
       let configuration = try DaemonConfiguration(try flags.values())
       let sink = DaemonLog(format: configuration.logFormat, level: configuration.logLevel)

@@ -117,8 +117,9 @@ package final class DirectoryStore: ObjectStore {
       defer { done = true }
       return !done
     }
-    guard first, let names = try? DirectoryListing.names(temporaries, "sweep") else { return }
-    for (name, _) in names {
+    guard first else { return }
+    try? DirectoryEntries.forEach(temporaries, "sweep") { name, _ in
+      guard let name = String(validating: name, as: UTF8.self) else { return }
       var status = stat()
       if fstatat(temporaries.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
         time(nil) - status.st_mtim.tv_sec > Self.staleTemporarySeconds

@@ -16,7 +16,7 @@ package final class SQLiteQueue: QueueStore {
   private let group = GroupCommit()
   /// A copy that is being made.
   private let copy = Mutex<DatabaseCopy?>(nil)
-  private let onCommit = Mutex<(@Sendable (Double) -> Void)?>(nil)
+  private let onCommit = Mutex<CommitObserver?>(nil)
   let retryPolicy: RetryPolicy
   let random: any RandomSource
   let membersPerStep: Int
@@ -87,7 +87,9 @@ package final class SQLiteQueue: QueueStore {
 
   /// Has `body` told how many seconds each commit took to become durable, on the thread that made it: it counts and
   /// returns.
-  package func observeCommits(_ body: @escaping @Sendable (Double) -> Void) { onCommit.withLock { $0 = body } }
+  package func observeCommits(_ body: @escaping @Sendable (Double) -> Void) {
+    onCommit.withLock { $0 = CommitObserver(body: body) }
+  }
 
   /// How many calls wrote, and in how many transactions, since the file was opened.
   package var writes: WriteTotals { group.totals }
@@ -123,7 +125,7 @@ package final class SQLiteQueue: QueueStore {
       // A commit without changes flushes nothing.
       guard db.totalChangesCount != changes, let observe = onCommit.withLock({ $0 }) else { return }
       let took = (SuspendingClock.now - ended).components
-      observe(Double(took.seconds) + Double(took.attoseconds) * 1e-18)
+      observe.body(Double(took.seconds) + Double(took.attoseconds) * 1e-18)
     }
   }
 
@@ -135,6 +137,12 @@ package final class SQLiteQueue: QueueStore {
       }
     }
   }
+}
+
+/// Who is told of commits. A struct around the closure: a `Mutex` of the closure itself would wrap it in two more
+/// closures at each look (the generic inout converts it there and back), and calls and memory would grow for ever.
+private struct CommitObserver: Sendable {
+  let body: @Sendable (Double) -> Void
 }
 
 extension ContentDigest {
