@@ -57,10 +57,11 @@ nightly: deps model ## Three nights of a schedule with `ephemeral sync`, and an 
 demo-attack: ## After a demo: play the host, and read each refusal
 	@scripts/demo-attack.sh
 
-test-tools: ## What the tests compare with: age, moto, pycose, Prometheus' parsers and promtool
+test-tools: ## What the tests compare with: age, moto, pycose, Prometheus' parsers and promtool, Jinja and known chat templates
 	@scripts/fetch-age.sh >/dev/null && scripts/moto.sh install
 	@# pycose 1.1.0 does not work with cbor2 6.
 	@scripts/venv.sh pycose 'pycose==1.1.0' 'cbor2==5.6.5' && scripts/venv.sh prometheus 'prometheus-client==0.22.1'
+	@scripts/chat-templates.sh
 	@scripts/promtool.sh || echo "no promtool: the tests that need it are skipped"
 
 test: deps model test-tools ## Every suite
@@ -141,6 +142,11 @@ bench-embed: QUICK :=
 bench-embed: deps model ## Our encoder and its peers from PyPI, interleaved: docs/benchmarks/embed.{md,json,png}; ROUNDS=7 THREADS=2 QUICK=1
 	@swift build $(SWIFT_FLAGS) --product bench-embed
 	@scripts/bench-embed.sh $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),7) $(THREADS) $(if $(QUICK),1)
+
+.PHONY: bench-constraint
+bench-constraint: deps ## How long it takes to say which tokens a JSON schema allows next, for 32,000 and 128,000 tokens
+	@swift build --build-tests $(SWIFT_FLAGS)
+	@EPHEMERALML_BENCH_CONSTRAINT=1 swift test --skip-build $(SWIFT_FLAGS) --filter ConstraintBench | grep -E 'tokens,|first'
 
 .PHONY: bench-tokenize
 bench-tokenize: deps model ## Our tokenizers and Hugging Face's in turns, one thread; ROUNDS=9

@@ -25,5 +25,6 @@ classes=Sources/Inference/Tokenizer/TextClassTables.swift
 "$venv/bin/python" scripts/golden/text_classes.py > "$classes.new"
 mv "$classes.new" "$classes"
 "$venv/bin/python" scripts/golden/token_ids.py Tests/Vectors/tokenizers
+"$venv/bin/python" scripts/golden/chat_templates.py Tests/Vectors/chat-templates
 git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/decoders \
-  Tests/Vectors/tokenizers "$tables" "$classes"
+  Tests/Vectors/tokenizers Tests/Vectors/chat-templates "$tables" "$classes"

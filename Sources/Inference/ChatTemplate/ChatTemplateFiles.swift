@@ -1,0 +1,52 @@
+/// The chat template of a model folder and the special tokens that it may name.
+package struct ChatTemplateFiles: Sendable {
+  /// Reads a conversation into text.
+  package let template: ChatTemplate
+  /// `bos_token`, `eos_token` and the like, as far as the model has them.
+  package let specialTokens: [String: String]
+
+  private static let names = [
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+  ]
+
+  /// Reads `chat_template.jinja`, or else `chat_template` of tokenizer_config.json: one text, or a list of named ones of
+  /// which `default` is taken. Nil when the model has none. Throws `ModelError`, naming file and fault.
+  package init?(files: ModelFiles) throws(ModelError) {
+    let config = "tokenizer_config.json"
+    let settings = try files.settings(config)
+    let (file, source): (String, [UInt8])
+    if let bytes = files["chat_template.jinja"] {
+      (file, source) = ("chat_template.jinja", bytes)
+    } else {
+      guard let settings, let text = try Self.template(settings) else { return nil }
+      (file, source) = (config, Array(text.utf8))
+    }
+    do { template = try ChatTemplate(parsing: source) } catch { throw ModelError(file, error.description) }
+    var tokens: [String: String] = [:]
+    for name in Self.names {
+      switch settings?.object[name] {
+      case nil, .null?: continue
+      case .string(let text)?: tokens[name] = text
+      case .object(let token)?:
+        // An added token with its settings.
+        guard let text = token["content"]?.string else { throw ModelError(config, "`\(name)` has no `content`") }
+        tokens[name] = text
+      default: throw ModelError(config, "`\(name)` must be a token")
+      }
+    }
+    specialTokens = tokens
+  }
+
+  private static func template(_ settings: SettingsReader) throws(ModelError) -> String? {
+    switch settings.object["chat_template"] {
+    case nil, .null?: return nil
+    case .string(let text)?: return text
+    case .array(let templates)?:
+      for case .object(let template) in templates where template["name"]?.string == "default" {
+        if let text = template["template"]?.string { return text }
+      }
+      throw settings.failure("chat_template", "names no `default` template")
+    default: throw settings.failure("chat_template", "must be a text")
+    }
+  }
+}
