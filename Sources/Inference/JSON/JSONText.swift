@@ -23,5 +23,31 @@ struct JSONText {
     bytes.append(UInt8(ascii: "\""))
   }
 
+  /// Appends any value. Numbers are written as they were read.
+  mutating func value(_ value: JSONValue) {
+    switch value {
+    case .null: raw("null")
+    case .bool(let value): raw(value ? "true" : "false")
+    case .number(let text): raw(text)
+    case .string(let text): string(text)
+    case .array(let items):
+      raw("[")
+      for (index, item) in items.enumerated() {
+        if index > 0 { raw(",") }
+        self.value(item)
+      }
+      raw("]")
+    case .object(let object):
+      raw("{")
+      for (index, member) in object.members.enumerated() {
+        if index > 0 { raw(",") }
+        string(member.name)
+        raw(":")
+        self.value(member.value)
+      }
+      raw("}")
+    }
+  }
+
   private static let hex = Array("0123456789abcdef".utf8)
 }
