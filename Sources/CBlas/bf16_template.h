@@ -208,13 +208,14 @@ INLINE void product_half(size_t rows, size_t pairs, const uint16_t *a, size_t ld
     rows_half(1, rows, pairs, a, lda, b + i * pairs, NULL, factor, kind, (char *)c + i * size, ldc);
 }
 
-static void attention_half(const uint16_t *qkv, size_t tokens, size_t heads, size_t d, float scale,
-                           const cb_distance_bias *bias, float *scratch, uint16_t *out) {
-  const size_t width = heads * d, ld = 3 * width, padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES;
+static void attention_half(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
+                           float *scratch, uint16_t *out) {
+  const size_t tokens = part.tokens, d = part.head_width, width = part.heads * d, ld = 3 * width;
+  const size_t padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES;
   uint32_t *keys = (uint32_t *)scratch, *values = keys + padded * d / 2;
   float *scores = scratch + padded * d;                            // (CB_ROWS, padded)
   uint16_t *weights = (uint16_t *)(scores + CB_ROWS * padded);     // (CB_ROWS, padded)
-  for (size_t h = 0; h < heads; h++) {
+  for (size_t h = part.first_head; h < part.end_head; h++) {
     const uint16_t *q = qkv + h * d, *k = q + width, *v = k + width;
     for (size_t t = 0; t < tokens; t += CB_LANES) pack_keys(k + t * ld, tokens - t, ld, d / 2, keys + t * d / 2);
     pack_values(v, tokens, ld, d, values);

@@ -1,5 +1,8 @@
 // Picks the kernels for this processor, and holds what needs no instruction set.
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +12,14 @@
 
 static const cb_kernels *_Atomic chosen = &cb_kernels_portable;
 
+#if defined(__x86_64__)
+// Leaf 7.1, EAX bit 4: the compiler's own test does not know it. That the system saves the registers goes with AVX2.
+static bool has_avxvnni(void) {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+#endif
+
 static bool supported(const cb_kernels *kernels) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -17,7 +28,9 @@ static bool supported(const cb_kernels *kernels) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (kernels == &cb_kernels_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (kernels == &cb_kernels_avxvnni && !has_avxvnni()) return false;
+  if (kernels == &cb_kernels_avxvnni || kernels == &cb_kernels_avx2)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
   return kernels == &cb_kernels_portable;
 }
@@ -26,23 +39,33 @@ static const cb_kernels *const all[] = {
 #if defined(__x86_64__)
     &cb_kernels_avx512bf16,
     &cb_kernels_avx512,
+    &cb_kernels_avxvnni,
     &cb_kernels_avx2,
 #endif
     &cb_kernels_portable,
 };
 
-// Runs before main: the choice is made once, and threads only read it. (Tests change it: hence atomic.)
-// EPHEMERALML_KERNEL names the best that may be taken; a name that is unknown changes nothing.
+// The best kernels that the processor has and the cap allows; NULL when there are none of that name.
+static const cb_kernels *best(const char *cap) {
+  bool isAllowed = cap == NULL;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    isAllowed = isAllowed || strcmp(all[i]->name, cap) == 0;
+    if (isAllowed && supported(all[i])) return all[i];
+  }
+  return NULL;
+}
+
+// Runs before main: the choice is made once, and threads only read it. (Tests change it: hence atomic.) What comes of a
+// name that is unknown is the engine's to say: here nobody can be told.
 __attribute__((constructor)) static void choose(void) {
   const char *cap = getenv("EPHEMERALML_KERNEL");
-  size_t first = 0;
-  for (size_t i = 0; cap && i < sizeof all / sizeof *all; i++)
-    if (strcmp(all[i]->name, cap) == 0) first = i;
-  for (size_t i = first; i < sizeof all / sizeof *all; i++)
-    if (supported(all[i])) {
-      chosen = all[i];
-      return;
-    }
+  const cb_kernels *allowed = best(cap && *cap ? cap : NULL);
+  if (allowed) chosen = allowed;
+}
+
+const char *cb_kernel_under(const char *cap) {
+  const cb_kernels *allowed = best(cap);
+  return allowed ? allowed->name : NULL;
 }
 
 const char *cb_kernel_name(void) { return chosen->name; }
@@ -80,9 +103,9 @@ void cb_linear(const float *x, size_t rows, size_t inputs, size_t ldx, const flo
   chosen->linear(x, rows, inputs, ldx, packed, outputs, bias, epilogue, y, ldy);
 }
 
-void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
-                  const cb_distance_bias *bias, float *scratch, float *out) {
-  chosen->attention(qkv, tokens, heads, head_width, scale, bias, scratch, out);
+void cb_attention(const float *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias, float *scratch,
+                  float *out) {
+  chosen->attention(qkv, part, scale, bias, scratch, out);
 }
 
 void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon) {
@@ -155,9 +178,9 @@ void cb_bf16_linear(const uint16_t *x, size_t rows, size_t inputs, const uint32_
   chosen->linear_half(x, rows, inputs, packed, outputs, bias, epilogue, y, ldy);
 }
 
-void cb_bf16_attention(const uint16_t *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
-                       const cb_distance_bias *bias, float *scratch, uint16_t *out) {
-  chosen->attention_half(qkv, tokens, heads, head_width, scale, bias, scratch, out);
+void cb_bf16_attention(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
+                       float *scratch, uint16_t *out) {
+  chosen->attention_half(qkv, part, scale, bias, scratch, out);
 }
 
 void cb_layernorm_bf16(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out) {

@@ -1,6 +1,7 @@
 // The int8 products, included by kernels_template.h for each instruction set. The including file defines
-// CB_QUAD(sum, x, w), which adds four products of unsigned by signed bytes to each of sixteen 32-bit lanes, exactly,
-// and CB_QROWS and CB_QPANELS, the block of its micro-kernel.
+// CB_QUAD(sum, x, w), which adds four products of unsigned by signed bytes to each of sixteen 32-bit lanes, exactly, and
+// CB_QROWS and CB_QPANELS, the block of its micro-kernel. With CB_QUAD_SPLIT it has quad8, the same for eight lanes, of which
+// quad16 is made.
 //
 // Integer sums are exact, so their order is free; what follows them (scale, zero point, bias, GELU, residual) is one
 // fixed chain of float operations for each element, as everywhere here.
@@ -128,7 +129,7 @@ INLINE void panels8(const int np, const cb_epilogue kind, const uint8_t *q, cons
   if (n <= CB_QROWS) \
     for (; i + n <= rows; i += n) \
       micro8(n < CB_QROWS ? n : CB_QROWS, np, kind, q + i * w->inputs, row + i, w, output, bias, y + i * ldy, ldy);
-  CB_BLOCK(12) CB_BLOCK(8) CB_BLOCK(4) CB_BLOCK(2) CB_BLOCK(1)
+  CB_BLOCK(12) CB_BLOCK(8) CB_BLOCK(6) CB_BLOCK(4) CB_BLOCK(2) CB_BLOCK(1)
 #undef CB_BLOCK
 }
 

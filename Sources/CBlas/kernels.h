@@ -9,7 +9,7 @@ typedef struct {
   const char *name;
   void (*linear)(const float *, size_t, size_t, size_t, const float *, size_t, const float *, cb_epilogue, float *,
                  size_t);
-  void (*attention)(const float *, size_t, size_t, size_t, float, const cb_distance_bias *, float *, float *);
+  void (*attention)(const float *, cb_attention_part, float, const cb_distance_bias *, float *, float *);
   void (*layernorm)(float *, size_t, size_t, const float *, const float *, float);
   void (*gelu)(float *, size_t);
   void (*embed)(const float *, const float *, const float *, size_t, float *);
@@ -22,7 +22,7 @@ typedef struct {
   void (*round_half)(const float *, size_t, uint16_t *);
   void (*linear_half)(const uint16_t *, size_t, size_t, const uint32_t *, size_t, const float *, cb_epilogue, void *,
                       size_t);
-  void (*attention_half)(const uint16_t *, size_t, size_t, size_t, float, const cb_distance_bias *, float *, uint16_t *);
+  void (*attention_half)(const uint16_t *, cb_attention_part, float, const cb_distance_bias *, float *, uint16_t *);
   void (*layernorm_half)(float *, size_t, size_t, const cb_norm *, uint16_t *);
   void (*layernorm8)(float *, size_t, size_t, const cb_norm *, const float *, uint8_t *, cb_row *);
   void (*activate)(cb_activation, float *, size_t);
@@ -41,6 +41,7 @@ typedef struct {
 #if defined(__x86_64__)
 extern const cb_kernels cb_kernels_avx512bf16;
 extern const cb_kernels cb_kernels_avx512;
+extern const cb_kernels cb_kernels_avxvnni;
 extern const cb_kernels cb_kernels_avx2;
 #endif
 extern const cb_kernels cb_kernels_portable;

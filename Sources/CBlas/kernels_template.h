@@ -207,12 +207,12 @@ INLINE float softmax_row(float *row, size_t count, float scale) {
 
 #include "activations_template.h"
 
-static void attention(const float *qkv, size_t tokens, size_t heads, size_t d, float scale, const cb_distance_bias *bias,
+static void attention(const float *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
                       float *scratch, float *out) {
-  const size_t width = heads * d, ld = 3 * width;
+  const size_t tokens = part.tokens, d = part.head_width, width = part.heads * d, ld = 3 * width;
   const size_t padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES;
   float *keys = scratch, *values = keys + padded * d, *scores = values + tokens * d;  // scores: (CB_ROWS, padded)
-  for (size_t h = 0; h < heads; h++) {
+  for (size_t h = part.first_head; h < part.end_head; h++) {
     const float *q = qkv + h * d, *k = q + width, *v = k + width;
     cb_pack(k, tokens, d, ld, keys);
     for (size_t p = 0; p < d; p += CB_LANES)  // V as panels of its columns: no transposition is needed

@@ -18,7 +18,7 @@ struct CalibrationTests {
 
   @Test("the same model and texts give the same bytes, twice and on every instruction set")
   func sameBytes() throws {
-    let before = EmbeddingModel.kernelName
+    let before = EngineKernel.name
     defer { _ = cb_select_kernel(before) }
     let bytes = try Self.withTiny { try $0.scales(Self.texts).encoded() }
     for name in [before, "portable", "avx2", "avx512"] where cb_select_kernel(name) {

@@ -47,8 +47,10 @@ struct KernelTests {
     let (heads, width) = (2, 16)
     let qkv = Self.numbers(tokens * 3 * heads * width, seed: UInt64(tokens))
     var scratch = [Float](repeating: .nan, count: cb_attention_scratch(tokens, width))
+    let whole = cb_attention_part(
+      tokens: tokens, heads: heads, head_width: width, first_head: 0, end_head: heads)
     var out = [Float](repeating: .nan, count: tokens * heads * width)
-    cb_attention(qkv, tokens, heads, width, 0.25, nil, &scratch, &out)
+    cb_attention(qkv, whole, 0.25, nil, &scratch, &out)
     let row = 3 * heads * width
     var worst = 0.0
     for head in 0..<heads {
@@ -78,10 +80,12 @@ struct KernelTests {
     let qkv = Self.numbers(tokens * 3 * heads * width, seed: UInt64(tokens))
     let values = Self.numbers(heads * (2 * limit - 1), seed: 77)
     var scratch = [Float](repeating: .nan, count: cb_attention_scratch(tokens, width))
+    let whole = cb_attention_part(
+      tokens: tokens, heads: heads, head_width: width, first_head: 0, end_head: heads)
     var out = [Float](repeating: .nan, count: tokens * heads * width)
     values.withUnsafeBufferPointer {
       var bias = cb_distance_bias(values: $0.baseAddress, limit: limit)
-      cb_attention(qkv, tokens, heads, width, 0.25, &bias, &scratch, &out)
+      cb_attention(qkv, whole, 0.25, &bias, &scratch, &out)
     }
     let row = 3 * heads * width
     var worst = 0.0

@@ -21,9 +21,12 @@ extern "C" {
 /// Floats in a panel of packed weights, and the width that every row is a multiple of.
 #define CB_LANES 16
 
-/// The instruction set in use: "avx512bf16", "avx512", "avx2" or "portable", the best that the processor has and the
+/// The instruction set in use: "avx512bf16", "avx512", "avxvnni", "avx2" or "portable", the best that the processor has and the
 /// environment variable EPHEMERALML_KERNEL, one of these words, allows. All give the same bits.
 const char *cb_kernel_name(void);
+
+/// The name of the best instruction set that the processor has and `cap` allows; null when `cap` is unknown.
+const char *cb_kernel_under(const char *cap);
 
 /// Takes another instruction set; false when the name is unknown or the processor lacks it. For tests.
 bool cb_select_kernel(const char *name);
@@ -119,14 +122,24 @@ typedef struct {
   size_t limit;
 } cb_distance_bias;
 
-/// out = softmax(Q·Kᵀ · scale + bias) · V for one sequence and all its heads, every token seeing every other.
-/// qkv: (tokens, 3·heads·head_width) holding Q, K and V side by side; out: (tokens, heads·head_width). `bias` may be null.
-void cb_attention(const float *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
-                  const cb_distance_bias *bias, float *scratch, float *out);
+/// One sequence's attention, and which of its heads are computed.
+typedef struct {
+  size_t tokens;
+  size_t heads;
+  size_t head_width;
+  size_t first_head;
+  size_t end_head;
+} cb_attention_part;
+
+/// out = softmax(Q·Kᵀ · scale + bias) · V, every token seeing every other; of `out`, the columns of the part's heads.
+/// qkv: (tokens, 3·heads·head_width) holding Q, K and V side by side; out: (tokens,
+/// heads·head_width). `bias` may be null.
+void cb_attention(const float *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias, float *scratch,
+                  float *out);
 
 /// The same in bfloat16: products, and the weights of the softmax, whose exponential is exact to 8e-5.
-void cb_bf16_attention(const uint16_t *qkv, size_t tokens, size_t heads, size_t head_width, float scale,
-                       const cb_distance_bias *bias, float *scratch, uint16_t *out);
+void cb_bf16_attention(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
+                       float *scratch, uint16_t *out);
 
 /// What a row is divided and moved by after its mean and deviation.
 typedef struct {
@@ -239,6 +252,18 @@ bool cb_all_finite(const float *x, size_t count);
 
 /// Overwrites memory with zeros; never optimised away.
 void cb_wipe(void *memory, size_t bytes);
+
+/// Processors that this process may use.
+size_t cb_processors(void);
+
+/// Lets another hyperthread go first for a moment: for loops that wait.
+static inline void cb_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
 
 #include "CBlasBlocks.h"
 

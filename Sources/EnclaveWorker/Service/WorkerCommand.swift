@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import Inference
 import Wire
 
 /// `enclave-worker --image DIR --listen ENDPOINT`
@@ -28,6 +29,7 @@ struct WorkerCommand {
 
   /// Starts the worker and serves until the process is told to end.
   func run() throws {
+    try EngineKernel.checkEnvironment()
     Termination.block()
     cplatform_tune_allocator()
     cplatform_overwrite_freed_memory()

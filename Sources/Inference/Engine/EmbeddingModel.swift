@@ -1,5 +1,3 @@
-import CBlas
-
 /// A model that turns texts into embeddings, or with a classification head into scores: tokenizer, encoder, pooling.
 /// Synchronous; one call runs at a time, on several threads of its own. Holds the weights until it is freed, and wipes
 /// them then.
@@ -35,8 +33,6 @@ package final class EmbeddingModel: Sendable {
   }
   /// Types of the weights in their files, sorted: `F32`, say.
   package var elementTypes: [String] { encoder.elementTypes }
-  /// The instruction set in use: `avx512bf16`, `avx512`, `avx2` or `portable`. All give the same bits.
-  package static var kernelName: String { String(cString: cb_kernel_name()) }
 
   /// Reads a model. `weights` are its safetensors files, whole; they are copied, and free again when this returns.
   /// `threads`: at most so many; 0 takes the processors that there are.

@@ -21,7 +21,6 @@ struct EncoderModel: Sendable {
     let mixed: FloatBuffer
     /// (tokens, intermediate)
     let inner: FloatBuffer
-    let attention: FloatBuffer
     let products: Linear.Scratch
     /// Outputs of projections, two at a time: (sequences, width), and a sequence has a token at least.
     let projected: [FloatBuffer]
@@ -36,30 +35,34 @@ struct EncoderModel: Sendable {
       mixed = FloatBuffer(count: tokens * config.hiddenSize)
       inner = FloatBuffer(
         count: tokens * config.intermediateSize * (config.activation == .gelu ? floatsPerNumber : 2) / 2)
-      attention = FloatBuffer(count: cb_attention_scratch(config.maximumTokens, config.headWidth))
       products = Linear.Scratch(
         rows: tokens, inputs: max(config.hiddenSize, config.intermediateSize), precision: precision)
       projected = (0..<2).map { _ in FloatBuffer(count: tokens * projectionWidth) }
     }
 
     func wipe() {
-      for buffer in [hidden, queryKeyValue, mixed, inner, attention] + projected { buffer.wipe() }
+      for buffer in [hidden, queryKeyValue, mixed, inner] + projected { buffer.wipe() }
       products.wipe()
     }
   }
 
+  /// Floats of scratch that each thread of a team needs.
+  var scratchSize: Int { cb_attention_scratch(config.maximumTokens, config.headWidth) }
+
   /// Writes the result of each sequence (its embedding, or its labels' scores), `dimensions` floats one behind the other.
   /// The caller has checked that the sequences fit the activations, and every id the vocabulary.
-  func compute(_ sequences: ArraySlice<TokenizedInput>, using a: Activations, into out: UnsafeMutablePointer<Float>) {
+  func compute(
+    _ sequences: ArraySlice<TokenizedInput>, by team: Team, using a: Activations,
+    into out: UnsafeMutablePointer<Float>
+  ) {
     embedTokens(sequences, into: a.hidden.pointer)
-    let rows = sequences.reduce(0) { $0 + $1.ids.count }
+    let pass = Pass(model: self, sequences: sequences, team: team, activations: a)
     var norm = weights.embeddingNorm
     for layer in weights.layers {
-      apply(layer, to: sequences, rows: rows, after: norm, a)
+      pass.apply(layer, after: norm)
       norm = layer.outputNorm
     }
-    cb_layernorm(
-      a.hidden.pointer, rows, config.hiddenSize, norm.gain.pointer, norm.bias.pointer, config.layerNormEpsilon)
+    pass.normalize(by: norm)
     finish(sequences, a, into: out)
   }
 
@@ -79,64 +82,6 @@ struct EncoderModel: Sendable {
         row += width
       }
     }
-  }
-
-  /// x = norm(x); x = norm(x + attention(x)); x = x + W₂·f(W₁·x). Each norm is one pass with what puts its rows into
-  /// the numbers that the next product takes: so a layer begins with the norm of the one before.
-  private func apply(
-    _ layer: EncoderWeights.Layer, to sequences: ArraySlice<TokenizedInput>, rows: Int,
-    after norm: EncoderWeights.LayerNorm, _ a: Activations
-  ) {
-    let (x, scratch, isFloat) = (a.hidden.pointer, a.products, a.precision == .fp32)
-    var input = normalize(x, rows: rows, norm, for: layer.queryKeyValue, a)
-    layer.queryKeyValue.multiply(input, isFloat ? CB_BIAS : CB_BIAS_BF16, to: a.queryKeyValue.pointer, using: scratch)
-    attend(sequences, a)
-    input = layer.attentionOutput.rows(activations: a.mixed.pointer, count: rows, using: scratch)
-    layer.attentionOutput.multiply(input, CB_ADD, to: x, using: scratch)
-
-    input = normalize(x, rows: rows, layer.attentionNorm, for: layer.intermediate, a)
-    if config.activation == .gelu {
-      layer.intermediate.multiply(input, isFloat ? CB_GELU : CB_GELU_BF16, to: a.inner.pointer, using: scratch)
-      input = layer.output.rows(activations: a.inner.pointer, count: rows, using: scratch)
-    } else {
-      layer.intermediate.multiply(input, CB_BIAS, to: a.inner.pointer, using: scratch)
-      config.activation.apply(to: a.inner.pointer, count: rows * config.intermediateSize)
-      input = layer.output.rows(a.inner.pointer, count: rows, using: scratch)
-    }
-    layer.output.multiply(input, CB_ADD, to: x, using: scratch)
-  }
-
-  /// Each sequence and head by itself.
-  private func attend(_ sequences: ArraySlice<TokenizedInput>, _ a: Activations) {
-    let (width, scale) = (config.hiddenSize, 1 / Float(config.headWidth).squareRoot())
-    let (from, to) = (UnsafeMutableRawPointer(a.queryKeyValue.pointer), UnsafeMutableRawPointer(a.mixed.pointer))
-    var table = cb_distance_bias(values: weights.distanceBias?.pointer, limit: config.maximumTokens)
-    withUnsafePointer(to: &table) { table in
-      let bias = weights.distanceBias == nil ? nil : table
-      var row = 0
-      for sequence in sequences {
-        let tokens = sequence.ids.count
-        if a.precision == .fp32 {
-          cb_attention(
-            from.assumingMemoryBound(to: Float.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
-            bias, a.attention.pointer, to.assumingMemoryBound(to: Float.self) + row * width)
-        } else {
-          cb_bf16_attention(
-            from.assumingMemoryBound(to: UInt16.self) + row * 3 * width, tokens, config.heads, config.headWidth, scale,
-            bias, a.attention.pointer, to.assumingMemoryBound(to: UInt16.self) + row * width)
-        }
-        row += tokens
-      }
-    }
-  }
-
-  private func normalize(
-    _ x: UnsafeMutablePointer<Float>, rows: Int, _ norm: EncoderWeights.LayerNorm, for next: Linear, _ a: Activations
-  ) -> Linear.Rows {
-    next.rows(
-      normalizing: x, count: rows,
-      by: cb_norm(gain: norm.gain.pointer, bias: norm.bias.pointer, epsilon: config.layerNormEpsilon),
-      using: a.products)
   }
 
   /// Pooling, projections, and the last function.

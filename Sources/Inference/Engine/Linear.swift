@@ -79,7 +79,7 @@ struct Linear: Sendable {
     return scaled
   }
 
-  /// Memory for rows in the numbers that are multiplied; one thread's.
+  /// Memory for rows in the numbers that are multiplied; one pass's at a time.
   final class Scratch: Sendable {
     fileprivate let halves: AlignedBuffer<UInt16>
     fileprivate let bytes: AlignedBuffer<UInt8>
@@ -101,71 +101,73 @@ struct Linear: Sendable {
     }
   }
 
-  /// Rows in the numbers that one map multiplies. They lie where they came from or in the scratch, until it is used next.
-  struct Rows {
-    fileprivate let pointer: UnsafeRawPointer
-    let count: Int
+  /// Where the rows to multiply come from.
+  enum Source: @unchecked Sendable {
+    /// Floats.
+    case floats(UnsafePointer<Float>)
+    /// What passes between the steps of a layer: floats in fp32, bfloat16 else.
+    case activations(UnsafeRawPointer)
+    /// Floats, which are replaced by their norm first.
+    case normalizing(UnsafeMutablePointer<Float>, cb_norm)
   }
 
-  /// Rows of floats.
-  func rows(_ x: UnsafePointer<Float>, count: Int, using scratch: Scratch) -> Rows {
-    switch weight {
-    case .fp32: return Rows(pointer: x, count: count)
-    case .bf16:
-      cb_bf16_round(x, count * inputs, scratch.halves.pointer)
-      return Rows(pointer: scratch.halves.pointer, count: count)
-    case .int8(_, _, _, let factors):
-      cb_int8_quantize(x, count, inputs, factors?.pointer, scratch.bytes.pointer, scratch.steps.pointer)
-      return Rows(pointer: scratch.bytes.pointer, count: count)
+  /// Whether there is a first step: rows of the right numbers are multiplied as they are.
+  func hasFirstStep(_ source: Source) -> Bool {
+    switch (weight, source) {
+    case (.fp32, .floats), (.fp32, .activations), (.bf16, .activations): false
+    default: true
     }
   }
 
-  /// Rows of what passes between the steps of a layer: floats in fp32, bfloat16 else.
-  func rows(activations x: UnsafeRawPointer, count: Int, using scratch: Scratch) -> Rows {
-    guard case .int8(_, _, _, let factors) = weight else { return Rows(pointer: x, count: count) }
-    cb_int8_quantize_bf16(
-      x.assumingMemoryBound(to: UInt16.self), count, inputs, factors?.pointer, scratch.bytes.pointer,
-      scratch.steps.pointer)
-    return Rows(pointer: scratch.bytes.pointer, count: count)
-  }
-
-  /// x = norm(x), and the rows of that.
-  func rows(
-    normalizing x: UnsafeMutablePointer<Float>, count: Int, by norm: cb_norm, using scratch: Scratch
-  ) -> Rows {
-    var norm = norm
-    switch weight {
-    case .fp32:
-      cb_layernorm(x, count, inputs, norm.gain, norm.bias, norm.epsilon)
-      return Rows(pointer: x, count: count)
-    case .bf16:
-      cb_layernorm_bf16(x, count, inputs, &norm, scratch.halves.pointer)
-      return Rows(pointer: scratch.halves.pointer, count: count)
-    case .int8(_, _, _, let factors):
-      cb_layernorm_int8(
-        x, count, inputs, &norm, factors?.pointer, scratch.bytes.pointer, scratch.steps.pointer)
-      return Rows(pointer: scratch.bytes.pointer, count: count)
+  /// The first step, for some of the rows; it is over for all of them before any are multiplied. They stay in the
+  /// scratch, or where they are, until that is used next.
+  func take(_ source: Source, rows: Range<Int>, using scratch: Scratch) {
+    let (first, count) = (rows.lowerBound * inputs, rows.count)
+    switch (weight, source) {
+    case (.fp32, .normalizing(let x, let norm)):
+      cb_layernorm(x + first, count, inputs, norm.gain, norm.bias, norm.epsilon)
+    case (.fp32, _), (.bf16, .activations): break
+    case (.bf16, .floats(let x)): cb_bf16_round(x + first, count * inputs, scratch.halves.pointer + first)
+    case (.bf16, .normalizing(let x, var norm)):
+      cb_layernorm_bf16(x + first, count, inputs, &norm, scratch.halves.pointer + first)
+    case (.int8(_, _, _, let factors), _):
+      let (bytes, steps) = (scratch.bytes.pointer + first, scratch.steps.pointer + rows.lowerBound)
+      switch source {
+      case .floats(let x): cb_int8_quantize(x + first, count, inputs, factors?.pointer, bytes, steps)
+      case .activations(let x):
+        cb_int8_quantize_bf16(
+          x.assumingMemoryBound(to: UInt16.self) + first, count, inputs, factors?.pointer, bytes, steps)
+      case .normalizing(let x, var norm):
+        cb_layernorm_int8(x + first, count, inputs, &norm, factors?.pointer, bytes, steps)
+      }
     }
   }
 
-  /// y = epilogue(rows · Wᵀ + b). y: (rows, outputs), of the kind that the epilogue writes.
-  func multiply(_ rows: Rows, _ epilogue: cb_epilogue, to y: UnsafeMutableRawPointer, using scratch: Scratch) {
+  /// The second step, for some of the outputs: y = epilogue(rows · Wᵀ + b). y: (rows, outputs), of the
+  /// kind that the epilogue writes. `part` begins and ends at a multiple of the kernels' width.
+  func multiply(
+    _ source: Source, rows: Int, outputs part: Range<Int>, _ epilogue: cb_epilogue,
+    to y: UnsafeMutableRawPointer, using scratch: Scratch
+  ) {
+    let (first, count, offset) = (part.lowerBound, part.count, bias.pointer + part.lowerBound)
+    let y = y + first * (epilogue == CB_BIAS_BF16 || epilogue == CB_GELU_BF16 ? 2 : 4)
     switch weight {
     case .fp32(let packed):
-      observer?.record(rows.pointer.assumingMemoryBound(to: Float.self), count: rows.count)
+      let x = source.floats
+      if first == 0 { observer?.record(x, count: rows) }
       cb_linear(
-        rows.pointer.assumingMemoryBound(to: Float.self), rows.count, inputs, inputs, packed.pointer, outputs,
-        bias.pointer, epilogue, y.assumingMemoryBound(to: Float.self), outputs)
+        x, rows, inputs, inputs, packed.pointer + first * inputs, count, offset, epilogue,
+        y.assumingMemoryBound(to: Float.self), outputs)
     case .bf16(let packed):
-      cb_bf16_linear(
-        rows.pointer.assumingMemoryBound(to: UInt16.self), rows.count, inputs, packed.pointer, outputs, bias.pointer,
-        epilogue, y, outputs)
+      let x = source.halves ?? UnsafePointer(scratch.halves.pointer)
+      cb_bf16_linear(x, rows, inputs, packed.pointer + first * inputs / 2, count, offset, epilogue, y, outputs)
     case .int8(let packed, let scales, let sums, _):
       var weight = cb_int8_weight(
-        packed: packed.pointer, scales: scales.pointer, sums: sums.pointer, outputs: outputs, inputs: inputs)
+        packed: packed.pointer + first * inputs, scales: scales.pointer + first, sums: sums.pointer + first,
+        outputs: count, inputs: inputs)
       cb_int8_linear(
-        rows.pointer.assumingMemoryBound(to: UInt8.self), scratch.steps.pointer, rows.count, &weight, bias.pointer,
-        epilogue, y, outputs)
+        scratch.bytes.pointer, scratch.steps.pointer, rows, &weight, offset, epilogue, y,
+        outputs)
     }
   }
 
@@ -174,7 +176,24 @@ struct Linear: Sendable {
     _ x: UnsafePointer<Float>, rows: Int, _ epilogue: cb_epilogue, to y: UnsafeMutablePointer<Float>,
     using scratch: Scratch
   ) {
-    multiply(self.rows(x, count: rows, using: scratch), epilogue, to: y, using: scratch)
+    take(.floats(x), rows: 0..<rows, using: scratch)
+    multiply(.floats(x), rows: rows, outputs: 0..<outputs, epilogue, to: y, using: scratch)
+  }
+}
+
+extension Linear.Source {
+  /// The rows of a product of floats.
+  fileprivate var floats: UnsafePointer<Float> {
+    switch self {
+    case .floats(let x): x
+    case .activations(let x): x.assumingMemoryBound(to: Float.self)
+    case .normalizing(let x, _): UnsafePointer(x)
+    }
+  }
+
+  /// The rows, where they are bfloat16 already.
+  fileprivate var halves: UnsafePointer<UInt16>? {
+    if case .activations(let x) = self { x.assumingMemoryBound(to: UInt16.self) } else { nil }
   }
 }
 

@@ -2,15 +2,15 @@ import CBlas
 import Synchronization
 
 /// An encoder in memory: sequences of token ids in, a row of floats out for each. Synchronous; one call runs at a time,
-/// on several threads of its own. Holds the weights until it is freed, and wipes them then.
+/// on several threads of its own, which stay for the next. Holds the weights until it is freed, and wipes them then.
 final class SequenceEncoder: Sendable {
   let config: ModelConfig
   /// Types of the weights in their files, sorted: `F32`, say.
   let elementTypes: [String]
   private let precision: Precision
   private let encoder: EncoderModel
-  private let threads: Int
-  private let state: Mutex<[EncoderModel.Activations]>
+  private let pool: ThreadPool
+  private let state = Mutex(Memory())
 
   /// Tokens that one thread takes at once, so that activations stay in its cache.
   static let tokensPerStep = 512
@@ -19,11 +19,11 @@ final class SequenceEncoder: Sendable {
   init(
     _ weights: ModelWeights, config: ModelConfig, precision: Precision, threads: Int, calibration: Calibration = .none
   ) throws(ModelError) {
+    try EngineKernel.checkEnvironment()
     let loaded = try EncoderWeights(weights, config: config, precision: precision, calibration: calibration)
     (self.config, self.precision, elementTypes) = (config, precision, loaded.elementTypes)
     encoder = EncoderModel(config: config, weights: loaded)
-    self.threads = threads > 0 ? threads : Threads.processors
-    state = Mutex([])
+    pool = ThreadPool(threads: threads > 0 ? threads : ThreadPool.processors)
   }
 
   /// A row of `dimensions` floats for each sequence, in their order. Each depends on its own sequence alone, bit for bit.
@@ -51,38 +51,56 @@ final class SequenceEncoder: Sendable {
 
   /// Wipes the activations: call it between jobs.
   func wipe() {
-    state.withLock { activations in
-      for activation in activations { activation.wipe() }
-      activations = []
+    state.withLock { memory in
+      for activations in memory.activations { activations.wipe() }
+      for scratch in memory.scratch { scratch.wipe() }
+      memory = Memory()
     }
   }
 
-  /// Threads take steps from one list until it is empty.
+  /// What passes write, kept from call to call.
+  private struct Memory {
+    /// One for each pass at a time.
+    var activations: [EncoderModel.Activations] = []
+    /// One for each thread.
+    var scratch: [FloatBuffer] = []
+  }
+
+  /// Each thread takes steps from one list until it is empty. Of fewer steps than threads, all compute one after the other.
   private func compute(_ batch: [TokenizedInput], into out: FloatBuffer) {
-    let steps = steps(batch)
-    let width = min(threads, steps.count)
-    state.withLock { activations in
-      while activations.count < width {
-        activations.append(
-          .init(
-            config: config, tokens: max(Self.tokensPerStep, config.maximumTokens), precision: precision,
-            projectionWidth: encoder.weights.projections.map(\.width).max() ?? 0))
+    let (steps, dimensions, encoder) = (steps(batch), config.dimensions, encoder)
+    let isShared = steps.count < pool.threads
+    state.withLock { memory in
+      grow(&memory, passes: isShared ? 1 : pool.threads)
+      let (activations, scratch) = (memory.activations, memory.scratch)
+      @Sendable func compute(_ step: Range<Int>, by team: Team, thread: Int) {
+        encoder.compute(
+          batch[step], by: team, using: activations[thread], into: out.pointer + step.lowerBound * dimensions)
       }
-      let (encoder, memory, dimensions) = (encoder, activations, config.dimensions)
-      let next = NextStep()
-      Threads.run(width) { thread in
-        while let step = next.take(below: steps.count) {
-          let range = steps[step]
-          encoder.compute(batch[range], using: memory[thread], into: out.pointer + range.lowerBound * dimensions)
+      if isShared {
+        for step in steps { compute(step, by: Team(pool: pool, scratch: scratch), thread: 0) }
+      } else {
+        pool.run(steps.count) { step, thread in
+          compute(steps[step], by: Team(pool: nil, scratch: [scratch[thread]]), thread: thread)
         }
       }
+    }
+  }
+
+  private func grow(_ memory: inout Memory, passes: Int) {
+    while memory.scratch.count < pool.threads { memory.scratch.append(FloatBuffer(count: encoder.scratchSize)) }
+    while memory.activations.count < passes {
+      memory.activations.append(
+        .init(
+          config: config, tokens: max(Self.tokensPerStep, config.maximumTokens), precision: precision,
+          projectionWidth: encoder.weights.projections.map(\.width).max() ?? 0))
     }
   }
 
   /// Consecutive inputs whose tokens fit one step; smaller steps when there is not work enough for every thread.
   private func steps(_ batch: [TokenizedInput]) -> [Range<Int>] {
     let total = batch.reduce(0) { $0 + $1.ids.count }
-    let target = max(96, min(Self.tokensPerStep, total / (2 * threads)))
+    let target = max(96, min(Self.tokensPerStep, total / (2 * pool.threads)))
     var steps: [Range<Int>] = []
     var (start, tokens) = (0, 0)
     for (index, input) in batch.enumerated() {
@@ -93,15 +111,5 @@ final class SequenceEncoder: Sendable {
       tokens += input.ids.count
     }
     return steps + [start..<batch.count]
-  }
-}
-
-/// Deals out the numbers from 0, each once.
-private final class NextStep: Sendable {
-  private let next = Atomic<Int>(0)
-
-  func take(below count: Int) -> Int? {
-    let step = next.add(1, ordering: .relaxed).oldValue
-    return step < count ? step : nil
   }
 }

@@ -42,7 +42,7 @@ final class Bench {
     _ = try loaded.embed([loaded.tokenize("The first document.")])
     model = loaded
     return Answer(
-      kernel: EmbeddingModel.kernelName, load_s: seconds(ready - started), first_s: seconds(clock.now - started))
+      kernel: EngineKernel.name, load_s: seconds(ready - started), first_s: seconds(clock.now - started))
   }
 
   private func run(_ command: Command) throws -> Answer {
