@@ -47,6 +47,35 @@ struct SyncedNightsTests {
     #expect(!PrivateFiles.exists("\(desk.folder)/results"))
   }
 
+  @Test("whatever the host writes over an earlier job's objects, or takes away of them, tonight's documents are sent")
+  func garbledEarlierJobs() throws {
+    let desk = try Desk()
+    let results = "\(desk.folder)/results"
+    func sent(_ number: Int) throws -> LedgerEntry {
+      try desk.documents(["\(number).txt": "night \(number)"])
+      return try #require(try desk.sync().jobs.first)
+    }
+    func put(_ key: String, _ bytes: [UInt8]) throws { _ = try desk.store.put(try ObjectKey(key), bytes, .always) }
+    let big = [UInt8](repeating: 0x20, count: Limits.smallObjectBytes + 1)
+    let jobs = try (1...6).map(sent)
+    let names = jobs.map(\.record.job)
+    try put(StoreLayout.state(names[0]), Array("nonsense".utf8))
+    try put(StoreLayout.state(names[1]), big)
+    try put(StoreLayout.commit(names[2]), big)
+    try desk.finish(jobs[3])
+    try put(StoreLayout.receipt(names[3], attempt: 1), big)
+    try desk.finish(jobs[4])
+    try desk.store.delete(try ObjectKey(StoreLayout.result(names[4], attempt: 1, .output)))
+    try desk.finish(jobs[5])
+    try desk.documents(["7.txt": "night 7"])
+    let night = try desk.sync { $0.fetchFolder = results }
+    #expect(night.jobs.map(\.record.inputItems) == [1] && night.unfetched == 1)
+    for index in 0...1 { #expect(night.earlier[index].standing == .waiting(hostSays: "something unreadable")) }
+    #expect(night.invalid.map(\.number) == [3, 4])
+    #expect(night.earlier[4].fetched == nil && night.earlier[5].fetched == "\(results)/000006")
+    #expect(SyncCommand.status(night) == .invalid)
+  }
+
   @Test("a night that is overdue is named every time, and its documents are sent again when asked, and only once")
   func lost() throws {
     let desk = try Desk()

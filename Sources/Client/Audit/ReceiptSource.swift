@@ -183,7 +183,7 @@ package struct ReceiptStore: ReceiptSource {
   /// What one object alone is guilty of is a finding; a store that does not answer ends the audit.
   private static func failed(_ place: String, _ error: any Error, _ body: (FoundEvidence) throws -> Void) throws {
     switch error {
-    case let error as ObjectStoreError where error.kind != .retryable && error.kind != .denied:
+    case let error as ObjectStoreError where error.isOfOneObject:
       try body(.unreadable(place: place, reason: error.reason))
     case let error as ClientError: try body(.unreadable(place: place, reason: error.reason))
     default: throw error

@@ -26,6 +26,13 @@ package struct HostStatement: Sendable, Equatable {
 }
 
 extension HostStatement {
+  /// Stands for a statement that is there and cannot be read.
+  static let unreadable = HostStatement(state: "something unreadable", attempt: 0, done: 0, updatedMs: 0)
+
+  private init(state: String, attempt: UInt64, done: UInt64, updatedMs: UInt64) {
+    (self.state, self.attempt, self.done, self.updatedMs) = (state, attempt, done, updatedMs)
+  }
+
   /// Whether the host says that nothing more will come.
   package var isFinal: Bool { state == "cancelled" || state == "dead" }
 
@@ -57,9 +64,15 @@ package struct Watcher {
 
   package init(store: any ObjectStore) { self.store = store }
 
-  /// What the host says; nil when it says nothing yet.
+  /// What the host says; nil when it says nothing yet. Since nothing depends on it, what cannot be read is no error.
   package func hostStatement(_ job: JobName) throws -> HostStatement? {
-    try small(StoreLayout.state(job)).map { try HostStatement(parsing: $0) }
+    do {
+      return try small(StoreLayout.state(job)).map { try HostStatement(parsing: $0) }
+    } catch is ClientError {
+      return .unreadable
+    } catch let error as ObjectStoreError where error.isOfOneObject {
+      return .unreadable
+    }
   }
 
   /// Which attempt's files are the job's result, as the host says; nil while there is none.
@@ -110,4 +123,10 @@ package struct Watcher {
       return nil
     }
   }
+}
+
+extension ObjectStoreError {
+  /// Whether the object that was asked for is at fault (missing, too large, damaged, replaced meanwhile), and not the
+  /// store: others can still be read.
+  package var isOfOneObject: Bool { kind != .retryable && kind != .denied }
 }

@@ -119,6 +119,9 @@ package struct Syncer {
           // One job whose results are not right must not keep tonight's documents back.
           summary.unfetched += 1
           report(.notFetched(summary.earlier[index], reason: error.reason))
+        } catch let error as ObjectStoreError where error.isOfOneObject {
+          summary.unfetched += 1
+          report(.notFetched(summary.earlier[index], reason: "\(error.action): \(error.reason)"))
         }
       }
       report(.earlier(summary.earlier[index]))

@@ -99,9 +99,7 @@ struct ListCommand: ParsableCommand {
     screen.out("JOB           SUBMITTED             STREAM           ITEMS  THE HOST SAYS")
     for entry in entries {
       let record = entry.record
-      let said = try watcher.flatMap {
-        try $0.commit(record.job) == nil ? try $0.hostStatement(record.job)?.state : "receipt"
-      }
+      let said = try watcher.flatMap { try Self.said(of: record.job, $0) }
       let state = entry.abandonedMs != nil ? "abandoned" : entry.uploadedMs == nil ? "upload due" : said ?? "–"
       screen.line(
         .object([
@@ -114,6 +112,19 @@ struct ListCommand: ParsableCommand {
       screen.out(
         "\(record.job.hex.prefix(12))  \(Timestamps.text(record.createdMs))  \(stream)\(Screen.padded(Shown.number(record.inputItems), 7))\(state)"
       )
+    }
+  }
+}
+
+extension ListCommand {
+  /// One job of which the host wrote nonsense hides none of the others.
+  private static func said(of job: JobName, _ watcher: Watcher) throws -> String? {
+    do {
+      return try watcher.commit(job) == nil ? try watcher.hostStatement(job)?.state : "receipt"
+    } catch let error as ClientError where error.kind == .invalid {
+      return "unreadable commit"
+    } catch let error as ObjectStoreError where error.isOfOneObject {
+      return "unreadable commit"
     }
   }
 }
