@@ -41,6 +41,24 @@ struct ListingTests {
     #expect(seen == keys.count + 1)
   }
 
+  @Test(
+    "a server's word for a length is no length unless an object can have it",
+    arguments: ["18446744073709551615", "9223372036854775808"])
+  func lengths(length: String) throws {
+    let digest = String(repeating: "A", count: 43) + "="
+    let server = try LoopbackServer { request in
+      guard request.method == "HEAD" else {
+        return .answer(200, Self.page(["a"], token: nil).replacing("<Size>1<", with: "<Size>\(length)<"))
+      }
+      return .raw(
+        "HTTP/1.1 200 x\r\nContent-Length: \(length)\r\nETag: \"e\"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+          + "\(S3Checksum.header): \(digest)-2\r\n\(S3Checksum.partHeader): 8388608\r\nConnection: close\r\n\r\n")
+    }
+    let store = try store(at: server.endpoint)
+    #expect(storeFailure { try store.read(try ObjectKey("a")) }?.kind == .invalid)
+    #expect(storeFailure { try store.list(prefix: "", after: nil, limit: 10) }?.kind == .invalid)
+  }
+
   private static func page(_ keys: [String], token: String?) -> String {
     let entries = keys.map {
       "<Contents><Key>\($0)</Key><Size>1</Size><ETag>e</ETag>"
@@ -52,11 +70,11 @@ struct ListingTests {
     return "<?xml version=\"1.0\"?><ListBucketResult>\(entries.joined())\(end ?? "")</ListBucketResult>"
   }
 
-  private func store(at proxy: FaultProxy) throws -> S3Store {
+  private func store(at endpoint: String) throws -> S3Store {
     let credentials = FixedCredentials(
       AWSCredentials(accessKeyID: "test", secret: try SecretBytes(copying: Array("test".utf8))))
     return S3Store(
-      try S3Location(bucket: "bucket", region: "us-east-1", endpoint: proxy.endpoint), credentials: credentials)
+      try S3Location(bucket: "bucket", region: "us-east-1", endpoint: endpoint), credentials: credentials)
   }
 
   @Test("an S3 server that gives more than was asked for, and calls that the end, has nothing forgotten")
@@ -64,7 +82,7 @@ struct ListingTests {
     let proxy = try FaultProxy(
       to: "http://127.0.0.1:1",
       [.body(Self.page(["a", "b", "c", "d", "e"], token: nil)), .body(Self.page(["c", "d", "e"], token: nil))])
-    let store = try store(at: proxy)
+    let store = try store(at: proxy.endpoint)
     let first = try store.list(prefix: "", after: nil, limit: 2)
     #expect(first.entries.map(\.key.text) == ["a", "b"] && first.next?.text == "b")
     let second = try store.list(prefix: "", after: first.next, limit: 3)
@@ -74,7 +92,7 @@ struct ListingTests {
   private func list(_ pages: [String]) throws -> (ObjectStoreError?, requests: Int) {
     let proxy = try FaultProxy(to: "http://127.0.0.1:1", pages.map { .body($0) })
     do {
-      _ = try store(at: proxy).list(prefix: "", after: nil, limit: 1000)
+      _ = try store(at: proxy.endpoint).list(prefix: "", after: nil, limit: 1000)
       return (nil, proxy.requests.count)
     } catch {
       return (error as? ObjectStoreError, proxy.requests.count)

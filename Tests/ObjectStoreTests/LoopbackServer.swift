@@ -13,6 +13,8 @@ final class LoopbackServer: Sendable {
   }
   enum Response: Sendable {
     case answer(Int, String)
+    /// Sent as it is.
+    case raw(String)
     /// 200, a length that is a lie, and bytes without an end.
     case endless
     /// Nothing at all, until the client goes.
@@ -62,6 +64,7 @@ final class LoopbackServer: Sendable {
     case .answer(let status, let body):
       let head = "HTTP/1.1 \(status) x\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"
       _ = Self.send(client, Array((head + body).utf8))
+    case .raw(let text): _ = Self.send(client, Array(text.utf8))
     case .endless:
       let piece = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 16)
       guard Self.send(client, Array("HTTP/1.1 200 x\r\nContent-Length: 9000000000\r\n\r\n".utf8)) else { return }

@@ -74,7 +74,7 @@ private struct Page {
       let root = try XMLReader.read(body)
       guard root.name == "ListBucketResult" else { throw S3Store.strange(action, "<\(root.name)> as a listing") }
       items = try root.all("Contents").map { item in
-        guard let key = item.child("Key")?.text, let bytes = item.child("Size").flatMap({ UInt64($0.text) }),
+        guard let key = item.child("Key")?.text, let bytes = item.child("Size").flatMap({ ObjectInfo.length($0.text) }),
           let version = item.child("ETag")?.text,
           let modified = (item.child("LastModified")?.text).map(HTTPDate.compactISO).flatMap(SigV4Date.seconds)
         else { throw S3Store.strange(action, "a listing entry without key, size, ETag or date") }
@@ -87,4 +87,9 @@ private struct Page {
       throw S3Store.strange(action, fault.description)
     }
   }
+}
+
+extension ObjectInfo {
+  /// A length as a server gives it. Only what can be one: sums with it must not overflow.
+  static func length(_ text: String) -> UInt64? { Int64(text).flatMap { UInt64(exactly: $0) } }
 }

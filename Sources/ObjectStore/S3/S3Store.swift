@@ -140,7 +140,7 @@ package struct S3Store: ObjectStore {
   }
 
   private func info(_ key: ObjectKey, _ response: HTTPResponse) throws -> ObjectInfo {
-    guard let length = response.headers["content-length"].flatMap({ UInt64($0) }),
+    guard let length = response.headers["content-length"].flatMap(ObjectInfo.length),
       let etag = response.headers["etag"], !etag.isEmpty,
       let modified = response.headers["last-modified"].flatMap(HTTPDate.compact).flatMap(SigV4Date.seconds)
     else { throw Self.strange("HEAD \(location)\(key)", "an object without length, ETag or date") }
