@@ -135,6 +135,16 @@ struct HealthTests {
     #expect(!text.contains("ephemeral_policy_version"))
   }
 
+  @Test("Looks that take long are followed by longer rests, never so long that their figures pass for stale")
+  func rests() {
+    #expect(SnapshotKeeper.rest(5, after: .milliseconds(30)) == 5)
+    #expect(SnapshotKeeper.rest(5, after: .seconds(2)) == 20)
+    for seconds in [4, 20, 3_600] {
+      let rest = SnapshotKeeper.rest(5, after: .seconds(seconds))
+      #expect(rest > 5 && .seconds(rest) < StatusRoutes.staleAfter)
+    }
+  }
+
   @Test("The queue's proof of writing writes, and changes nothing")
   func proof() throws {
     let folder = NSTemporaryDirectory() + "/p-\(UInt32.random(in: 0 ... .max))"

@@ -35,9 +35,13 @@ struct PolicyKeeper {
   mutating func look(atMs now: UInt64) throws -> HeldPolicy {
     let key = try ObjectKey(StoreLayout.policy)
     if let info = try store.head(key) {
-      if info.version != seenVersion {
-        let bytes = try store.getSmall(key)
-        refusal = judge(bytes, atMs: now)
+      // While none is held the same object is judged anew: a clock that was wrong at the start may be set since.
+      if info.version != seenVersion || held == nil {
+        do {
+          refusal = judge(try store.getSmall(key), atMs: now)
+        } catch let error as ObjectStoreError where error.kind == .invalid {
+          refusal = "the policy in the store cannot be read: \(error.reason)"
+        }
         seenVersion = info.version
       }
     } else {

@@ -46,8 +46,10 @@ final class SnapshotKeeper: @unchecked Sendable {
   /// Less room than this is as good as none: the write-ahead log grows to some megabytes.
   private static let leastFreeBytes = 32.0 * 1024 * 1024
   private static let impatientSeconds = 1.0
-  /// Looks rest so many times as long as they took.
+  /// Looks rest so many times as long as they took, within the limit: figures must not look stale because a slow disk
+  /// was spared.
   private static let restFactor = 10.0
+  private static let longestRest = StatusRoutes.staleAfter / 2
 
   /// - Parameter interval: seconds between two looks.
   init(_ sources: StatusSources, metrics: DaemonMetrics, clock: any QueueClock, interval: Double = 5) {
@@ -73,9 +75,14 @@ final class SnapshotKeeper: @unchecked Sendable {
         let took = SuspendingClock.now - begin
         // What is not ready may be in a moment: a start, an outage's end.
         let wish = latest?.readiness.isReady ?? false ? interval : min(interval, Self.impatientSeconds)
-        seconds = max(wish, Double(took.components.seconds) * Self.restFactor)
+        seconds = Self.rest(wish, after: took)
       } while loop.rest(atMost: seconds)
     }
+  }
+
+  /// Seconds to rest after a look.
+  static func rest(_ wish: Double, after took: Duration) -> Double {
+    max(wish, min(Double(took.components.seconds) * restFactor, Double(longestRest.components.seconds)))
   }
 
   func stop(within seconds: Double) { loop.stop(within: seconds) }
