@@ -164,7 +164,7 @@ load: deps ## 10,000 bundles waiting for 4 light workers: jobs/s, waits, memory;
 	@scripts/load.sh backlog "$(STORE)" --bundles $(BUNDLES) --workers $(WORKERS)
 
 load-real: BUNDLES := 66
-load-real: deps model ## The same with real workers and real inference; BUNDLES=60 WORKERS=4
+load-real: deps model ## The same with real workers and real inference; BUNDLES=66 WORKERS=4
 	@swift build $(SWIFT_FLAGS)
 	@scripts/load-real.sh "$(BUNDLES)" "$(WORKERS)"
 
