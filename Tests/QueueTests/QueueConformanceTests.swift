@@ -85,6 +85,27 @@ struct QueueConformanceTests {
     #expect(try store.stats().first?.counts == [.finished: 60])
   }
 
+  @Test(
+    "A job waits no longer than the longest wait, whatever the clock was when its wait began",
+    arguments: StoreKind.allCases)
+  func clockSetBack(kind: StoreKind) throws {
+    let fixture = try StoreFixture(kind)
+    defer { fixture.remove() }
+    let store = fixture.store
+    let wrong = now + .days(3_650)
+    _ = try store.enqueue([.sample(1)], at: wrong)
+    let stray = try store.fail(
+      try #require(try store.claim(.test, at: wrong)), with: Fault(.storeUnavailable), at: wrong)
+    #expect(stray >= wrong)
+    #expect(try store.claim(.test, at: now) == nil)
+    _ = try store.enqueue([.sample(2)], at: now)
+    let due = try store.fail(try #require(try store.claim(.test, at: now)), with: Fault(.storeUnavailable), at: now)
+    _ = try store.reap(.expired, at: now)
+    #expect(try store.inspect(jobName(2))?.job.nextAttemptAt == due)
+    #expect(try store.inspect(jobName(1))?.job.nextAttemptAt == now)
+    #expect(try store.claim(.test, at: now)?.job == jobName(1))
+  }
+
   @Test("A zombie's calls are all refused once its lease was taken back", arguments: StoreKind.allCases)
   func fencing(kind: StoreKind) throws {
     let fixture = try StoreFixture(kind)

@@ -155,6 +155,7 @@ extension SQLiteQueue {
   package func reap(_ scope: ReapScope, at now: Timestamp) throws -> [ReapedLease] {
     let isStart = if case .all = scope { true } else { false }
     return try write { db in
+      try endStrayWaits(at: now, in: db)
       let rows = try Row.fetchAll(
         db,
         sql: """
@@ -171,5 +172,19 @@ extension SQLiteQueue {
         return ReapedLease(job: fence.job, attempt: fence.attempt, fault: fault)
       }
     }
+  }
+
+  /// A wait that ends later than the longest one would from now on was begun by a clock that was set back since: it ends
+  /// now, else the job would wait for the wrong clock's time to come.
+  private func endStrayWaits(at now: Timestamp, in db: Database) throws {
+    let statement = try db.cachedStatement(
+      sql: """
+        UPDATE jobs SET next_attempt_at = ?
+        WHERE id IN (
+          SELECT id FROM jobs INDEXED BY jobs_retry WHERE state = 'retry_wait' AND next_attempt_at > ? LIMIT ?)
+        """)
+    // Two threads' readings of one clock may be a little apart.
+    let latest = now + retryPolicy.cap + .seconds(60)
+    try statement.execute(arguments: [now.milliseconds, latest.milliseconds, QueueLimits.retriesPerClaim])
   }
 }

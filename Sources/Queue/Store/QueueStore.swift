@@ -66,7 +66,8 @@ package protocol QueueStore: Sendable {
 
   // MARK: Supervision
 
-  /// Takes back leases that ended (or all of them, when the daemon starts: whoever held them is gone).
+  /// Takes back leases that ended (or all of them, when the daemon starts: whoever held them is gone). Ends waits that
+  /// are longer than any can be, since the clock was set back.
   func reap(_ scope: ReapScope, at now: Timestamp) throws -> [ReapedLease]
 
   /// Records a commit that stands in the object store, whatever the job's state: for an attempt that lost its lease
