@@ -51,6 +51,29 @@ struct GenerationTests {
     }
   }
 
+  @Test("prompts that begin alike are computed once as far as they do, and give what each gives alone")
+  func sharedPrefix() throws {
+    var random = SeededGenerator(seed: 6)
+    func tokens(_ count: Int) -> [Int32] { (0..<count).map { _ in Int32.random(in: 3..<100, using: &random) } }
+    let system = tokens(100)
+    let requests = (0..<20).map { index in
+      // Some have the system prompt alone, to the end of a page, or a part of it; some have another beginning.
+      let prompt = [system, Array(system.prefix(96)), system + tokens(50), Array(system.prefix(40)) + tokens(70)][
+        index % 4]
+      return GenerationRequest(
+        prompt: prompt, item: "\(index)", sampling: SamplingSettings(temperature: 1, maximumTokens: 12))
+    }
+    let alone = try requests.map { try Self.generator(sequences: 1).run([$0])[0].get() }
+    for (pages, sequences, tokens) in [(200, 20, 256), (14, 6, 50), (6, 3, 9)] {
+      let generator = try Self.generator(pages: pages, sequences: sequences, tokens: tokens)
+      #expect(try generator.run(requests).map { try $0.get() } == alone)
+      let read = requests.reduce(0) { $0 + $1.prompt.count } + alone.reduce(0) { $0 + $1.outputTokens }
+      if pages == 200 { #expect(generator.computedTokens < read - 15 * 64) }
+      generator.wipe()
+      #expect(try generator.run(requests).map { try $0.get() } == alone)
+    }
+  }
+
   @Test("the seed and the item's name decide what is drawn")
   func seeds() throws {
     let generator = try Self.generator()

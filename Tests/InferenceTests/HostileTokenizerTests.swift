@@ -33,7 +33,7 @@ struct HostileTokenizerTests {
       (unigram(model: #""unk_id":0,"vocab":[["?",0,1]]"#), "`model.vocab` must hold pairs"),
       (unigram(model: #""unk_id":0,"vocab":[["?",0],["?",0]]"#), "stands twice"),
       (unigram(model: #""unk_id":0,"vocab":[["?",0]],"byte_fallback":true"#), "`model.byte_fallback` is true"),
-      (unigram(normalizer: #"{"type":"NFC"}"#), "`normalizer.type` is `NFC`"),
+      (unigram(normalizer: #"{"type":"NFKC"}"#), "`normalizer.type` is `NFKC`"),
       (unigram(normalizer: #"{"type":"Precompiled","precompiled_charsmap":"?"}"#), "is no base64"),
       (unigram(normalizer: #"{"type":"Precompiled","precompiled_charsmap":"AAA="}"#), "ends before its trie"),
       (unigram(normalizer: #"{"type":"Precompiled","precompiled_charsmap":"/////wAAAAA="}"#), "does not fit"),
@@ -52,7 +52,9 @@ struct HostileTokenizerTests {
       (pairs(#""vocab":{"a":0,"b":1,"ab":2},"merges":["a b c"]"#), "`model.merges` must hold pairs"),
       (pairs(#""vocab":{"a":0},"merges":[],"dropout":0.1"#), "`model.dropout`"),
       (pairs(#""vocab":{"a":0},"merges":[],"end_of_word_suffix":"</w>""#), "`model.end_of_word_suffix`"),
-      (pairs(#""vocab":{"a":0},"merges":[]"#, pre: #"{"type":"Split"}"#), "`pre_tokenizer.type` is `Split`"),
+      (
+        pairs(#""vocab":{"a":0},"merges":[]"#, pre: #"{"type":"Punctuation"}"#), "`pre_tokenizer.type` is `Punctuation`"
+      ),
       (
         pairs(
           #""vocab":{"a":0},"merges":[]"#,

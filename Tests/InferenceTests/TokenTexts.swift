@@ -19,14 +19,16 @@ enum TokenTexts {
   }
 
   /// What Hugging Face's tokenizers gave, by the name of the run.
-  static let digests: [String: [String]] = {
-    let lines = String(decoding: (try? file("digests.txt")) ?? [], as: UTF8.self).split(separator: "\n")
+  static let digests = digests(in: "digests.txt")
+
+  static func digests(in name: String) -> [String: [String]] {
+    let lines = String(decoding: (try? file(name)) ?? [], as: UTF8.self).split(separator: "\n")
     return Dictionary(
       uniqueKeysWithValues: lines.map { line in
         let words = line.split(separator: " ").map(String.init)
         return (words[0], Array(words.dropFirst()))
       })
-  }()
+  }
 
   static let all: [String] = {
     let limits = JSONLimits(bytes: 1 << 20, values: 2000)
@@ -65,13 +67,26 @@ enum TokenTexts {
 
   /// FNV-1a over the ids and segments of each block of texts.
   static func digests(of inputs: [TokenizedInput]) -> [String] {
-    var (digests, hash): ([String], UInt64) = ([], 0xcbf2_9ce4_8422_2325)
-    func add(_ value: Int) { hash = (hash ^ UInt64(value)) &* 0x100_0000_01b3 }
-    for (index, input) in inputs.enumerated() {
+    digests(inputs) { input, add in
       add(input.ids.count)
       for place in input.ids.indices {
         add(Int(input.ids[place]) | (input.segments.isEmpty ? 0 : Int(input.segments[place]) << 24))
       }
+    }
+  }
+
+  /// FNV-1a over the bytes of each block of texts, a zero behind each.
+  static func digests(ofTexts texts: [String]) -> [String] {
+    digests(texts) { text, add in
+      for byte in text.utf8 { add(Int(byte)) }
+      add(0)
+    }
+  }
+
+  private static func digests<Item>(_ items: [Item], _ numbers: (Item, (Int) -> Void) -> Void) -> [String] {
+    var (digests, hash): ([String], UInt64) = ([], 0xcbf2_9ce4_8422_2325)
+    for (index, item) in items.enumerated() {
+      numbers(item) { hash = (hash ^ UInt64($0)) &* 0x100_0000_01b3 }
       guard (index + 1) % block == 0 else { continue }
       let digits = String(hash, radix: 16)
       digests.append(String(repeating: "0", count: 16 - digits.count) + digits)

@@ -126,6 +126,12 @@ def classes():
     ]
 
 
+def compositions():
+    nfc, nfd = normalizers.NFC().normalize_str, normalizers.NFD().normalize_str
+    kept = [c for c in SCALARS if len(nfd(chr(c))) > 1 and nfc(chr(c)) != chr(c)]
+    return [("notComposed", "Have a canonical decomposition of several scalars, and are never made of it again.", kept)]
+
+
 def main():
     print(f"""\
 // Made by scripts/golden/text_classes.py from tokenizers {tokenizers.__version__}; do not edit.
@@ -133,7 +139,7 @@ def main():
 
 /// Classes of Unicode scalars beyond BERT's, as text that `UnicodeData` and `GraphemeClasses` read once.
 enum TextClassTables {{""")
-    for index, (name, comment, scalars) in enumerate(classes() + graphemes()):
+    for index, (name, comment, scalars) in enumerate(classes() + compositions() + graphemes()):
         comment = comment.replace("\\\\", "\\")
         print(("\n" if index else "") + f'  /// {comment}\n  static let {name}: StaticString = """')
         line = ""

@@ -159,4 +159,5 @@ def main():
     (folder / "pieces.json").write_text(json.dumps(PIECES), "utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -28,8 +28,12 @@ package final class BatchGenerator {
   private let context: Int
 
   private var live: [LiveSequence] = []
+  private var shared = SharedPages()
   /// Pages that live sequences hold or may come to need.
-  private var reserved = 0
+  private var reserved: Int { live.reduce(shared.pinned) { $0 + $1.reserved } }
+  /// Tokens that were computed since the generator was made, those of prompts included: fewer than texts have where
+  /// prompts begin alike.
+  package private(set) var computedTokens = 0
 
   /// - Parameters:
   ///   - bytes: what each token adds to a text.
@@ -84,7 +88,6 @@ package final class BatchGenerator {
           if isOver { break } else { continue }
         }
         guard reserved + sequence.reserved <= pool.limit else { break }
-        reserved += sequence.reserved
         live.append(sequence)
         waiting = nil
       }
@@ -94,7 +97,10 @@ package final class BatchGenerator {
   }
 
   /// Wipes what is left of texts in memory: call it between jobs.
-  package func wipe() { activations.wipe() }
+  package func wipe() {
+    while let page = shared.evict() { pool.give(page) }
+    activations.wipe()
+  }
 
   private func admissible(_ request: GenerationRequest, index: Int) throws(GenerationFailure) -> LiveSequence {
     if let fault = request.sampling.fault { throw .badSettings(fault) }
@@ -116,18 +122,34 @@ package final class BatchGenerator {
     var chosen: [Int] = []
     // Those that only go on come first; what room is left is for prompts, the oldest first.
     var room = limits.tokensPerStep
-    let order = live.indices.filter { live[$0].waiting == 1 } + live.indices.filter { live[$0].waiting > 1 }
-    for place in order {
+    var order: [Int] = []
+    var begun: Set<SharedPages.Key> = []
+    let (going, reading) = (
+      live.indices.filter { live[$0].waiting == 1 }, live.indices.filter { live[$0].waiting > 1 }
+    )
+    for place in going + reading {
+      if live[place].waiting > 1 {
+        adopt(place)
+        // What another one reads now it can have for nothing in the next step.
+        if let key = live[place].nextShared, !begun.insert(key).inserted, live[place].waiting > PagePool.tokens {
+          continue
+        }
+      }
       let count = min(live[place].waiting, room)
       guard count > 0 else { break }
       room -= count
+      order.append(place)
       parts.append(part(place, count))
       if live[place].waiting == count { chosen.append(place) }
     }
     model.compute(DecoderStep(parts: parts), using: activations)
 
     var failed: Set<Int> = []
-    for (place, part) in zip(order, parts) { live[place].stored += part.tokens.count }
+    for (place, part) in zip(order, parts) {
+      live[place].stored += part.tokens.count
+      computedTokens += part.tokens.count
+      share(place)
+    }
     let width = model.weights.head.outputs
     for (row, place) in chosen.enumerated() {
       let logits = UnsafeBufferPointer(
@@ -140,8 +162,8 @@ package final class BatchGenerator {
     }
     for place in live.indices.reversed() where live[place].finish != nil || failed.contains(place) {
       let sequence = live.remove(at: place)
-      for case .some(let page) in sequence.pages { pool.give(page) }
-      reserved -= sequence.reserved
+      for case .some(let page) in sequence.pages.dropFirst(sequence.shared.count) { pool.give(page) }
+      for node in sequence.shared { shared.release(node) }
       finish(sequence.index, failed.contains(place) ? .failure(.notFinite) : .success(sequence.result))
     }
   }
@@ -149,11 +171,41 @@ package final class BatchGenerator {
   /// The next tokens of a sequence, and pages for them.
   private func part(_ place: Int, _ count: Int) -> DecoderStep.Part {
     let (stored, isLast) = (live[place].stored, live[place].waiting == count)
-    while live[place].pages.count < PagePool.pages(stored + count), let page = pool.take() {
+    while live[place].pages.count < PagePool.pages(stored + count) {
+      if pool.available == 0, let page = shared.evict() { pool.give(page) }
+      guard let page = pool.take() else { break }  // there is one: it was reserved
       live[place].pages.append(page)
     }
     return DecoderStep.Part(
       tokens: live[place].tokens[stored..<stored + count], position: stored, pages: live[place].pages,
       wantsLogits: isLast)
+  }
+
+  /// Takes the pages over that others have computed of the same prompt. One token is left to compute at least: its
+  /// logits are wanted.
+  private func adopt(_ place: Int) {
+    while live[place].stored == live[place].shared.count * PagePool.tokens,
+      live[place].stored + PagePool.tokens < live[place].request.prompt.count,
+      let key = live[place].nextShared, let found = shared.read(key)
+    {
+      live[place].pages.append(found.page)
+      live[place].shared.append(found.node)
+      live[place].stored += PagePool.tokens
+    }
+  }
+
+  /// Lets others have the pages of the prompt that are computed, or has theirs instead.
+  private func share(_ place: Int) {
+    while (live[place].shared.count + 1) * PagePool.tokens <= live[place].stored, let key = live[place].nextShared,
+      let page = live[place].pages[live[place].shared.count]
+    {
+      if let node = shared.share(page, key) {
+        live[place].shared.append(node)
+      } else if let found = shared.read(key) {
+        pool.give(page)
+        live[place].pages[live[place].shared.count] = found.page
+        live[place].shared.append(found.node)
+      }
+    }
   }
 }

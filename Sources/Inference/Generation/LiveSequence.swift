@@ -7,8 +7,10 @@ struct LiveSequence {
   /// Tokens whose keys and values are stored.
   var stored = 0
   var pages: [UnsafeMutableRawPointer?] = []
+  /// What the first of its pages are among the shared ones.
+  var shared: [Int] = []
   /// Pages that it may come to need.
-  let reserved: Int
+  private let needed: Int
   /// Tokens of output at most.
   let limit: Int
   private(set) var finish: Generation.FinishReason?
@@ -20,9 +22,20 @@ struct LiveSequence {
     (self.index, self.request, self.limit) = (index, request, limit)
     tokens = request.prompt
     // The last token's keys and values are never asked for.
-    reserved = PagePool.pages(request.prompt.count + limit - 1)
+    needed = PagePool.pages(request.prompt.count + limit - 1)
     constraint = request.constraint
     assembler = TextAssembler(stops: request.sampling.stops)
+  }
+
+  /// Pages of its own that it has or may come to need.
+  var reserved: Int { needed - shared.count }
+
+  /// The next page of the prompt that may be shared; nil when the prompt does not fill it.
+  var nextShared: SharedPages.Key? {
+    let start = shared.count * PagePool.tokens
+    guard start + PagePool.tokens <= request.prompt.count else { return nil }
+    return SharedPages.Key(
+      parent: shared.last ?? SharedPages.root, tokens: request.prompt[start..<start + PagePool.tokens])
   }
 
   /// Tokens that must be computed before the next can be chosen; one when the prompt is read.

@@ -13,6 +13,8 @@ struct AddedTokens: Sendable {
     var stripsRight = false
     /// Is looked for in the normalized text, and normalized itself.
     var normalized = false
+    /// Is no text: it is left out where ids become text.
+    var special = false
   }
 
   /// Bytes of one token: at each place of a text so many may have to be compared.

@@ -12,6 +12,8 @@ struct BytePairModel: Sendable {
 
   let trie: TokenTrie
   private let unknown: Unknown
+  /// The tokens of the 256 bytes, which stand for characters that the vocabulary lacks; empty where there are none.
+  private let byteTokens: [Int32]
   /// Symbols are bytes; otherwise scalars.
   private let byBytes: Bool
   private let pairs: PairTable
@@ -21,13 +23,14 @@ struct BytePairModel: Sendable {
   private var symbols = [Int32](repeating: -1, count: 256)
 
   /// `merges`: ids of left, right and joined token, in the order of rank. `takesWholeWords`: a word that is a token is
-  /// never parted (`ignore_merges`).
+  /// never parted (`ignore_merges`). `byteTokens`: of all 256 bytes, or none.
   init(
     tokens: [TokenTrie.Token], trie: TokenTrie, merges: [PairTable.Merge], byBytes: Bool, unknown: Unknown,
-    takesWholeWords: Bool
+    takesWholeWords: Bool, byteTokens: [Int32] = []
   ) {
     self.trie = trie
     self.unknown = unknown
+    self.byteTokens = byteTokens
     self.byBytes = byBytes
     pairs = PairTable(merges)
     for byte in 0..<256 { symbols[byte] = trie.id(of: [UInt8(byte)]) ?? -1 }
@@ -74,10 +77,13 @@ struct BytePairModel: Sendable {
     while place < word.count {
       let end = byBytes ? place + 1 : min(place + UTF8Text.length(word[place]), word.count)
       let id = end == place + 1 ? symbols[Int(word[place])] : trie.id(of: word[place..<end]) ?? -1
+      let start = place
       place = end
       if id >= 0 {
         run.first.append(id)
         waits = false
+      } else if !byteTokens.isEmpty {
+        for index in start..<end { run.first.append(byteTokens[Int(word[index])]) }
       } else if case .token(let unknown, let fused) = unknown {
         if !waits || !fused { run.first.append(unknown) }
         waits = true

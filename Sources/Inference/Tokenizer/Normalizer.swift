@@ -8,6 +8,8 @@ struct Normalizer: Sendable {
     case strip(left: Bool, right: Bool)
     case prepend([UInt8])
     case machineTranslation
+    /// Unicode's normal form C.
+    case composed
 
     /// Whether a text may lose its first scalars.
     var mayDropFirst: Bool {
@@ -15,7 +17,7 @@ struct Normalizer: Sendable {
       case .bert(let options): options.cleanText || options.stripAccents
       case .strip(let left, _): left
       case .machineTranslation: true
-      case .precompiled, .replace, .prepend: false
+      case .precompiled, .replace, .prepend, .composed: false
       }
     }
   }
@@ -69,6 +71,7 @@ struct Normalizer: Sendable {
     case .prepend(let content):
       if !text.isEmpty { out += content }
       out.append(contentsOf: text)
+    case .composed: Composition.compose(text, to: &out)
     case .machineTranslation: Self.cleanForTranslation(text, &out, &dropsFirst)
     }
     return out

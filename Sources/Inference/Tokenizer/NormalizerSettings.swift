@@ -48,10 +48,11 @@ enum NormalizerSettings {
           left: try settings.bool("strip_left", default: true), right: try settings.bool("strip_right", default: true)))
     case "Prepend": steps.append(.prepend(try content(settings, "prepend")))
     case "Nmt": steps.append(.machineTranslation)
+    case "NFC": steps.append(.composed)
     default:
       throw settings.failure(
         "type",
-        "is `\(type.prefix(40))`; only BertNormalizer, Lowercase, Precompiled, Replace, Strip, Prepend, Nmt and "
+        "is `\(type.prefix(40))`; only BertNormalizer, Lowercase, Precompiled, Replace, Strip, Prepend, Nmt, NFC and "
           + "Sequence are supported")
     }
     guard steps.count <= Normalizer.stepsLimit else {
@@ -106,7 +107,7 @@ enum NormalizerSettings {
 
   private static func growth(_ step: Normalizer.Step) -> Double {
     switch step {
-    case .bert: 4
+    case .bert, .composed: 4
     case .precompiled(let map): Double(max(1, map.longest))
     case .replace(let pattern, let atLeast, _, let content):
       max(1, Double(content.count) / Double(pattern.count * atLeast))

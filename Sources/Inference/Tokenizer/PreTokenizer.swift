@@ -8,6 +8,10 @@ struct PreTokenizer: Sendable {
     case whitespace
     /// GPT-2's words, each with the blank before it.
     case byteLevel(prefixesBlank: Bool, splits: Bool)
+    /// Words by a regular expression.
+    case split(SplitPattern)
+    /// Numbers are words of their own: each digit, or each row of them.
+    case digits(alone: Bool)
     /// Blanks become `replacement`, with which each word begins.
     case metaspace(replacement: [UInt8], prefix: Prefix, splits: Bool)
   }
@@ -54,6 +58,8 @@ struct PreTokenizer: Sendable {
         }
       }
       return splits ? WordScanner.byteLevel(text) { give($0, of: text) } : give(0..<text.count, of: text)
+    case .split(let pattern): return pattern.part(text) { give($0, of: text) }
+    case .digits(let alone): return WordScanner.digits(text, alone: alone) { give($0, of: text) }
     case .metaspace(let replacement, let prefix, let splits):
       let marked = marked(text, replacement, prefix == .always || prefix == .first && isFirst)
       return marked.withUnsafeBufferPointer { text in
@@ -105,6 +111,20 @@ enum WordScanner {
       if start < place, !body(start..<place) { return false }
       start = place
       place += mark.count
+    }
+    return start == text.count || body(start..<text.count)
+  }
+
+  static func digits(_ text: UnsafeBufferPointer<UInt8>, alone: Bool, _ body: (Range<Int>) -> Bool) -> Bool {
+    var (start, place, wasNumber) = (0, 0, false)
+    while place < text.count {
+      let before = place
+      let isNumber = UnicodeData.shared.flags(UTF8Text.scalar(text, &place)).contains(.number)
+      if before > start, isNumber != wasNumber || alone && isNumber {
+        guard body(start..<before) else { return false }
+        start = before
+      }
+      wasNumber = isNumber
     }
     return start == text.count || body(start..<text.count)
   }

@@ -26,16 +26,30 @@ enum PreTokenizerSettings {
         .byteLevel(
           prefixesBlank: try settings.bool("add_prefix_space", default: true),
           splits: try settings.bool("use_regex", default: true)))
+    case "Split": steps.append(.split(try split(settings)))
+    case "Digits": steps.append(.digits(alone: try settings.bool("individual_digits", default: false)))
     case "Metaspace": steps.append(try metaspace(settings, isFirst: steps.isEmpty))
     default:
       throw settings.failure(
         "type",
-        "is `\(type.prefix(40))`; only BertPreTokenizer, WhitespaceSplit, ByteLevel, Metaspace and Sequence are "
-          + "supported")
+        "is `\(type.prefix(40))`; only BertPreTokenizer, WhitespaceSplit, ByteLevel, Metaspace, Split, Digits and "
+          + "Sequence are supported")
     }
     guard steps.count <= PreTokenizer.stepsLimit else {
       throw settings.failure("type", "is one of more than \(PreTokenizer.stepsLimit) steps")
     }
+  }
+
+  private static func split(_ settings: SettingsReader) throws(ModelError) -> SplitPattern {
+    try settings.require("behavior", "Isolated")
+    if try settings.bool("invert", default: false) {
+      throw settings.failure("invert", "is true, which is not supported")
+    }
+    let reader = try settings.settings("pattern")
+    guard let pattern = SplitPattern(try reader.string("Regex")) else {
+      throw reader.failure("Regex", "is not one of GPT-2's, Llama 3's and Qwen's, which alone are supported")
+    }
+    return pattern
   }
 
   private static func metaspace(_ settings: SettingsReader, isFirst: Bool) throws(ModelError) -> PreTokenizer.Step {

@@ -84,6 +84,13 @@ enum TextClassTables {
     19 7 19 7 19 a67 9 407 a6df 21 1039 7 dd 3 1681 f 1d30 10 26d 9a3 21d 5e3 134a 6 105f add51 ef
     """
 
+  /// Have a canonical decomposition of several scalars, and are never made of it again.
+  static let notComposed: StaticString = """
+    344 0 614 7 7d 1 2 0 54 0 3 0 23 2 3 0 fe 1 3e6 0 a 0 5 0 5 0 5 0 d 0 a 0 2 1 2 0 9 0 12 0 a 0 5 0 5 0 5 0 d 0 \
+    fb8 0 2 0 2 0 2 0 2 0 2 0 2 0 3e 0 e 0 2 0 8 0 8 0 8 0 8 0 3 0 b 0 2 0 130 0 9b1 0 d041 0 2 0 b c 2 4 2 0 2 1 2 \
+    1 2 8 d610 6 57 5
+    """
+
   /// Ends a grapheme cluster before and behind it.
   static let control: StaticString = """
     0 1f 60 20 e 0 56f 0 11f2 0 7fd 0 3 1 19 6 32 f de90 0 f1 b 3435 f 8861 3 14d0 7 c2e86 1f 61 7f f1 e0f

@@ -42,9 +42,9 @@ package struct Tokenizer: Sendable {
     }
   }
 
-  /// The same, for a model that is not looked at.
-  package init(files: ModelFiles, maximumTokens: Int) throws(ModelError) {
-    settings = try TokenizerSettings(files: files)
+  /// The same, for a model that is not looked at. `decodes`: whether ids shall become text, too.
+  package init(files: ModelFiles, maximumTokens: Int, decodes: Bool = false) throws(ModelError) {
+    settings = try TokenizerSettings(files: files, decodes: decodes)
     self.maximumTokens = maximumTokens
     idLimit = settings.idLimit
     if case .wordPiece(let model) = settings.model, let options = settings.normalizer.bertAlone,
@@ -63,6 +63,19 @@ package struct Tokenizer: Sendable {
     return settings.template.input(
       [settings.truncation.cut(ids, to: room)], truncated: ids.count > room, limit: maximumTokens)
   }
+
+  /// The ids of a text, all of them.
+  ///
+  /// - Parameter addsSpecial: whether the model's own tokens are put around it, such as the one that begins a text. A
+  ///   text that a chat template made has them already.
+  package func ids(of text: String, addsSpecial: Bool) -> [Int32] {
+    let ids = ids(text, limit: .max)
+    guard addsSpecial else { return ids }
+    return settings.template.input([ids[...]], truncated: false, limit: .max).ids
+  }
+
+  /// How ids become text; nil where that was not asked for.
+  package var decoder: TokenDecoder? { settings.decoder }
 
   /// The ids of two texts in one input, as cross-encoders read them, cut to `maximumTokens` together.
   package func tokenize(_ first: String, _ second: String) -> TokenizedInput {

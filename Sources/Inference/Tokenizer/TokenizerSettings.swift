@@ -17,12 +17,15 @@ struct TokenizerSettings: Sendable {
   private(set) var truncation = Truncation()
   /// No id is this high.
   private(set) var idLimit: Int
+  /// How ids become text; nil where that was not asked for.
+  private(set) var decoder: TokenDecoder?
 
-  init(files: ModelFiles) throws(ModelError) {
+  /// - Parameter decodes: whether ids shall become text, too. Throws then where tokenizer.json does not say how.
+  init(files: ModelFiles, decodes: Bool = false) throws(ModelError) {
     let config = try files.settings(ModelConfig.tokenizerSettingsFile)
     if let settings = try files.settings(Self.file) {
-      try self.init(settings)
-    } else if let vocabulary = files[Self.vocabularyFile] {
+      try self.init(settings, decodes: decodes)
+    } else if let vocabulary = files[Self.vocabularyFile], !decodes {
       try self.init(vocabulary: vocabulary, settings: config)
     } else {
       throw ModelError(Self.file, "is missing, and so is \(Self.vocabularyFile)")
@@ -41,7 +44,7 @@ struct TokenizerSettings: Sendable {
 
   // MARK: tokenizer.json
 
-  private init(_ settings: SettingsReader) throws(ModelError) {
+  private init(_ settings: SettingsReader, decodes: Bool) throws(ModelError) {
     normalizer = Normalizer(steps: try NormalizerSettings.steps(settings))
     preTokenizer = PreTokenizer(steps: try PreTokenizerSettings.steps(settings))
     // What a later step drops may have been put there by an earlier one: then the text still begins where it did.
@@ -64,6 +67,10 @@ struct TokenizerSettings: Sendable {
       truncation = Truncation(side: side, strategy: strategy)
     }
     idLimit = Self.idLimit(vocabulary, added, template)
+    if decodes {
+      decoder = try TokenDecoder(
+        settings, vocabulary: vocabulary, added: added, normalizer: normalizer, count: idLimit)
+    }
   }
 
   private static func idLimit(_ vocabulary: Vocabulary, _ added: [AddedTokens.Token], _ template: InputTemplate) -> Int
@@ -92,6 +99,7 @@ struct TokenizerSettings: Sendable {
       token.stripsLeft = try reader.bool("lstrip", default: false)
       token.stripsRight = try reader.bool("rstrip", default: false)
       token.normalized = try reader.bool("normalized", default: false)
+      token.special = try reader.bool("special", default: false)
       // Every blank of a long row would be one, and each would look through the rest of the row.
       if token.stripsLeft || token.stripsRight, content.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
         throw reader.failure("content", "is white space that strips white space")

@@ -14,6 +14,7 @@ struct UnicodeData: Sendable {
     static let letter = Flags(rawValue: 256)
     static let number = Flags(rawValue: 512)
     static let wordPart = Flags(rawValue: 1024)
+    static let notComposed = Flags(rawValue: 2048)
 
     /// Nothing of BERT's rules concerns such a scalar.
     @inline(__always)
@@ -37,6 +38,7 @@ struct UnicodeData: Sendable {
     mark(TextClassTables.letters, .letter)
     mark(TextClassTables.numbers, .number)
     mark(TextClassTables.wordParts, .wordPart)
+    mark(TextClassTables.notComposed, .notComposed)
     var key: UInt32 = 0
     for item in TableText.items(UnicodeTables.combiningClasses) {  // step + (length − 1) = class
       key += item[0]

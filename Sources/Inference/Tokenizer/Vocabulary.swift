@@ -3,8 +3,9 @@ struct Vocabulary {
   let model: TokenizerModel
   let highestID: Int32
   /// Tokens under the bytes that they have in a text, or, where they can stand in none, under their names.
-  private let tokens: [TokenTrie.Token]
-  private let byBytes: Bool
+  let tokens: [TokenTrie.Token]
+  /// Whether tokens stand for bytes by the alphabet of `ByteLevel`.
+  let byBytes: Bool
   private let file: String
 
   /// Reads tokenizer.json's `model`.
@@ -150,9 +151,7 @@ struct Vocabulary {
     where try !settings.string(name, default: "").isEmpty {
       throw settings.failure(name, "is not empty, which is not supported")
     }
-    if try settings.bool("byte_fallback", default: false) {
-      throw settings.failure("byte_fallback", "is true, which is not supported")
-    }
+    let byteTokens = try settings.bool("byte_fallback", default: false) ? try Self.byteTokens(settings, tokens) : []
     if try settings.number("dropout", in: 0...1, default: 0) != 0 {
       throw settings.failure("dropout", "is not 0: ids would be left to chance")
     }
@@ -166,7 +165,21 @@ struct Vocabulary {
     let trie = try trie(tokens, settings.file)
     return BytePairModel(
       tokens: tokens, trie: trie, merges: try merges(settings, trie, byBytes: byBytes), byBytes: byBytes,
-      unknown: unknown, takesWholeWords: try settings.bool("ignore_merges", default: false))
+      unknown: unknown, takesWholeWords: try settings.bool("ignore_merges", default: false), byteTokens: byteTokens)
+  }
+
+  /// The tokens `<0x00>` to `<0xFF>`; none when the vocabulary has none of them.
+  private static func byteTokens(_ settings: SettingsReader, _ tokens: [TokenTrie.Token]) throws(ModelError) -> [Int32]
+  {
+    var found = [Int32](repeating: -1, count: 256)
+    for token in tokens {
+      if let byte = ByteAlphabet.byte(named: token.utf8) { found[Int(byte)] = token.id }
+    }
+    if found.allSatisfy({ $0 < 0 }) { return [] }
+    guard found.allSatisfy({ $0 >= 0 }) else {
+      throw settings.failure("byte_fallback", "is true, and the vocabulary has some bytes and not all")
+    }
+    return found
   }
 
   /// Merges as `"a b"` or as `["a", "b"]`.
@@ -213,6 +226,14 @@ enum ByteAlphabet {
     }
     return map
   }()
+
+  /// The byte that a token such as `<0x0A>` stands for where characters fall back to bytes.
+  static func byte(named utf8: [UInt8]) -> UInt8? {
+    guard utf8.count == 6, utf8.starts(with: "<0x".utf8), utf8[5] == UInt8(ascii: ">") else { return nil }
+    let digits = utf8[3..<5]
+    guard digits.allSatisfy({ (48...57).contains($0) || (65...70).contains($0) }) else { return nil }
+    return UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+  }
 
   /// The bytes that a token stands for; nil when it has other characters, so that it can stand in no text.
   static func bytes(_ utf8: [UInt8]) -> [UInt8]? {
