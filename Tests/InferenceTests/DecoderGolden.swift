@@ -47,6 +47,24 @@ struct DecoderGolden: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// The same models as GGUF files, and one in Q8_0, whose reference has the same weights.
+  static let gguf = ["llama", "llama-biased", "llama3", "llama-yarn", "qwen3", "llama-q8_0"].map(Self.init)
+
+  /// The GGUF file, read as it stands.
+  func weights() throws -> GGUFWeights {
+    try Array(try Data(contentsOf: folder.appending(path: "model.gguf"))).withUnsafeBytes {
+      try GGUFWeights($0, file: "model.gguf", check: GenerationModel.check)
+    }
+  }
+
+  /// From the GGUF file.
+  func packedModel(_ precision: Precision = .fp32) throws -> DecoderModel {
+    let weights = try weights()
+    let config = try DecoderConfig(try weights.header())
+    return DecoderModel(
+      config: config, weights: try DecoderWeights(weights, config: config), precision: precision)
+  }
+
   func items() throws -> [Item] {
     let bytes = Array(try Data(contentsOf: folder.appending(path: "golden.json")))
     let json = try JSONValue(parsing: bytes, limits: JSONLimits(bytes: 1 << 20, values: 100_000))
@@ -70,7 +88,7 @@ struct DecoderRun {
     pool = PagePool(config: model.config, precision: model.precision, bytes: 1 << 26)
     activations = DecoderActivations(
       config: model.config, weights: model.weights, rows: rows, logitRows: 16, context: model.config.contextLength,
-      precision: model.precision, threads: threads)
+      threads: threads)
   }
 
   func pages(_ tokens: Int) -> [UnsafeMutableRawPointer?] { (0..<PagePool.pages(tokens)).map { _ in pool.take() } }
@@ -84,7 +102,7 @@ struct DecoderRun {
 
   /// One row of the latest logits.
   func row(_ index: Int) -> [Float] {
-    let start = activations.logits.pointer + index * model.weights.head.outputs
+    let start = activations.logits.pointer + index * model.weights.head.width
     return Array(UnsafeBufferPointer(start: start, count: model.config.vocabularySize))
   }
 

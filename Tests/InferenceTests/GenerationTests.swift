@@ -1,3 +1,4 @@
+import CBlas
 import TestSupport
 import Testing
 
@@ -172,9 +173,14 @@ struct GenerationTests {
 
   @Test("numbers that run over fail their own item, and leave nothing in the pages of the next")
   func notFinite() throws {
-    let model = try DecoderGolden(name: "llama").model()
-    guard case .floats(let table) = model.weights.embeddings else { return }
-    for i in 0..<model.config.hiddenSize { table.pointer[50 * model.config.hiddenSize + i] = .infinity }
+    var model = try DecoderGolden(name: "llama").model()
+    let width = model.config.hiddenSize
+    let rows = FloatBuffer(count: model.weights.embeddings.width * width)
+    for id in 0..<100 { model.weights.embeddings.copyRow(id, to: rows.pointer + id * width) }
+    for i in 0..<width { rows.pointer[50 * width + i] = .infinity }
+    let packed = FloatBuffer(count: rows.count)
+    cb_pack(rows.pointer, model.weights.embeddings.width, width, width, packed.pointer)
+    model.weights.embeddings = QuantizedLinear(weight: .fp32(packed), bias: nil, outputs: 100, inputs: width)
     var limits = BatchGenerator.Limits(cacheBytes: 3 * PagePool.pageBytes(model.config, precision: .fp32))
     limits.sequences = 2
     let generator = BatchGenerator(model, bytes: DecoderRun.bytes, limits: limits, threads: 1)

@@ -122,4 +122,5 @@ def main():
     (folder / "decoder-digests.txt").write_text("\n".join(lines) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

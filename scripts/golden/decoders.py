@@ -41,6 +41,10 @@ def write(out, name, kind, config, seed, dtype=torch.float32, shard="1GB"):
     model.to(dtype).save_pretrained(folder, max_shard_size=shard)
     (folder / "generation_config.json").unlink(missing_ok=True)
     model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    golden(folder, model, seed)
+
+
+def golden(folder, model, seed):
     generator = torch.Generator().manual_seed(seed)
     lines = []
     for length in LENGTHS:
@@ -98,4 +102,5 @@ def main():
     print(f"{len(list(out.iterdir()))} models, {size} bytes; transformers {transformers.__version__}, torch {torch.__version__}")
 
 
-main()
+if __name__ == "__main__":
+    main()

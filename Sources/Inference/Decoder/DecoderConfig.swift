@@ -82,7 +82,7 @@ package struct DecoderConfig: Sendable, Equatable {
   }
 
   /// What config.json and a GGUF file's header must both keep to. `failure` names the member.
-  private func check(_ failure: (String, String) -> ModelError) throws(ModelError) {
+  func check(_ failure: (String, String) -> ModelError) throws(ModelError) {
     guard hiddenSize % 16 == 0 else { throw failure("hidden_size", "must be a multiple of 16") }
     guard headWidth % 16 == 0 else { throw failure("head_dim", "must be a multiple of 16") }
     guard intermediateSize % 16 == 0 else { throw failure("intermediate_size", "must be a multiple of 16") }

@@ -15,9 +15,9 @@ package struct DecoderFootprint: Sendable, Equatable {
     let lanes = Int(CB_LANES)
     let vocabulary = (config.vocabularySize + lanes - 1) / lanes * lanes
     let tensors = DecoderTensors(config)
-    var bytes = vocabulary * (config.hiddenSize * element + 4)
-    if !config.tiesHead { bytes += config.vocabularySize * config.hiddenSize * element }
-    for map in tensors.maps(0) { bytes += config.layers * map.outputs * (map.inputs * element + 4) }
+    var bytes = vocabulary * config.hiddenSize * element
+    if !config.tiesHead { bytes += vocabulary * config.hiddenSize * element }
+    for map in tensors.maps(0) { bytes += config.layers * map.outputs * (map.inputs * element + (map.hasBias ? 4 : 0)) }
     let norms = 2 * config.hiddenSize + (config.architecture.hasHeadNorms ? 2 * config.headWidth : 0)
     bytes += (config.layers * norms + config.hiddenSize) * 4
     weightBytes = UInt64(bytes)

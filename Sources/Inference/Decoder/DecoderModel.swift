@@ -8,11 +8,19 @@ import Synchronization
 /// once for all tokens of a pass.
 struct DecoderModel: Sendable {
   let config: DecoderConfig
-  let weights: DecoderWeights
+  var weights: DecoderWeights
+  /// In which numbers keys and values are kept and attention is computed: fp32 or bf16.
   let precision: Precision
+  /// Of the configuration, with what the weights' file says of it.
+  private let rotary: RotaryEmbedding
+
+  init(config: DecoderConfig, weights: DecoderWeights, precision: Precision) {
+    (self.config, self.weights, self.precision) = (config, weights, precision)
+    rotary = weights.frequencyFactors.map { config.rotary.divided(by: $0) } ?? config.rotary
+  }
 
   /// Computes a pass: stores keys and values of its tokens in their pages, and leaves the wanted logits, a row of
-  /// `weights.head.outputs` for each part that wants them, in `activations.logits`.
+  /// `weights.head.width` for each part that wants them, in `activations.logits`.
   ///
   /// The caller has checked that every id has a row, every position a page, and that all of it fits the activations.
   func compute(_ step: DecoderStep, using activations: DecoderActivations) {
@@ -70,11 +78,11 @@ struct DecoderModel: Sendable {
       let some = mine.of(rows)
       let hidden = config.hiddenSize
       for row in some {
-        weights.embed(tokens[row], width: hidden, to: a.hidden.pointer + row * hidden)
+        weights.embeddings.copyRow(Int(tokens[row]), to: a.hidden.pointer + row * hidden)
       }
       turn(some)
       for (index, layer) in weights.layers.enumerated() {
-        normalize(some, layer.inputNorm, for: layer.query)
+        normalize(some, layer.inputNorm, for: layer.readingInput)
         barrier.wait()
         project(layer, mine)
         barrier.wait()
@@ -88,7 +96,7 @@ struct DecoderModel: Sendable {
           prepared: a.mixed.pointer, count: rows, outputs: mine.ofPanels(hidden), CB_ADD, to: a.hidden.pointer,
           stride: hidden, using: a.products)
         barrier.wait()
-        normalize(some, layer.innerNorm, for: layer.gate)
+        normalize(some, layer.innerNorm, for: layer.readingInner)
         barrier.wait()
         feedForward(layer, mine, some, barrier)
         barrier.wait()
@@ -101,18 +109,18 @@ struct DecoderModel: Sendable {
       let pairs = model.config.headWidth / 2
       for part in parts {
         for row in some.clamped(to: part.first..<part.first + part.count) {
-          model.config.rotary.write(
+          model.rotary.write(
             position: part.position + row - part.first, cosines: a.cosines.pointer + row * pairs,
             sines: a.sines.pointer + row * pairs)
         }
       }
     }
 
-    private func normalize(_ some: Range<Int>, _ gain: FloatBuffer, for map: Linear) {
+    private func normalize(_ some: Range<Int>, _ gain: FloatBuffer, for maps: [QuantizedLinear]) {
       let (width, place) = (model.config.hiddenSize, some.lowerBound * model.config.hiddenSize)
       cb_rmsnorm(
         a.hidden.pointer + place, some.count, width, gain.pointer, model.config.normEpsilon, a.normed.pointer + place)
-      map.prepare(a.normed.pointer, rows: some, using: a.products)
+      for map in maps { map.prepare(a.normed.pointer, rows: some, using: a.products) }
     }
 
     private var rowWidth: Int { model.config.queryWidth + 2 * model.config.keyValueWidth }
@@ -223,8 +231,8 @@ struct DecoderModel: Sendable {
       weights.head.prepare(a.normed.pointer, rows: some, using: a.products)
       barrier.wait()
       weights.head.multiply(
-        prepared: a.normed.pointer, count: wanted.count, outputs: mine.ofPanels(weights.head.outputs), CB_BIAS,
-        to: a.logits.pointer, stride: weights.head.outputs, using: a.products)
+        prepared: a.normed.pointer, count: wanted.count, outputs: mine.ofPanels(weights.head.width), CB_BIAS,
+        to: a.logits.pointer, stride: weights.head.width, using: a.products)
     }
   }
 }

@@ -39,7 +39,7 @@ final class DecoderActivations: Sendable {
   let sines: FloatBuffer
   /// (logit rows, the head's outputs)
   let logits: FloatBuffer
-  let products: Linear.Scratch
+  let products: QuantizedLinear.Scratch
   /// One for each thread.
   let attention: [FloatBuffer]
 
@@ -47,8 +47,7 @@ final class DecoderActivations: Sendable {
   ///   - logitRows: tokens of one pass whose logits are wanted, at most.
   ///   - context: tokens of one sequence at most.
   init(
-    config: DecoderConfig, weights: DecoderWeights, rows: Int, logitRows: Int, context: Int, precision: Precision,
-    threads: Int
+    config: DecoderConfig, weights: DecoderWeights, rows: Int, logitRows: Int, context: Int, threads: Int
   ) {
     self.rows = rows
     let keysAndValues = 2 * config.keyValueWidth
@@ -60,10 +59,9 @@ final class DecoderActivations: Sendable {
     inner = FloatBuffer(count: rows * config.intermediateSize)
     cosines = FloatBuffer(count: rows * config.headWidth / 2)
     sines = FloatBuffer(count: rows * config.headWidth / 2)
-    logits = FloatBuffer(count: logitRows * weights.head.outputs)
-    products = Linear.Scratch(
-      rows: max(rows, logitRows), inputs: max(config.hiddenSize, config.queryWidth, config.intermediateSize),
-      precision: precision)
+    logits = FloatBuffer(count: logitRows * weights.head.width)
+    products = QuantizedLinear.Scratch(
+      rows: max(rows, logitRows), inputs: max(config.hiddenSize, config.queryWidth, config.intermediateSize))
     attention = (0..<threads).map { _ in FloatBuffer(count: cb_cache_scratch(context, config.headWidth)) }
   }
 

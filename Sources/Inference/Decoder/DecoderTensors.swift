@@ -1,18 +1,58 @@
-/// Which tensors a decoder of a given configuration has, under transformers' names, so that its files can be judged by
-/// their headers alone.
+/// Which tensors a decoder of a given configuration has, so that its files can be judged by their headers alone.
 struct DecoderTensors: Sendable {
+  /// What the tensors are called; layers' parts stand behind the layer's number, and all have `.weight` behind them.
+  struct Names: Sendable {
+    var embeddings: String
+    var outputNorm: String
+    var head: String
+    var beforeLayer: String
+    var inputNorm: String
+    var innerNorm: String
+    var queryNorm: String
+    var keyNorm: String
+    var query: String
+    var key: String
+    var value: String
+    var attentionOutput: String
+    var gate: String
+    var up: String
+    var down: String
+
+    /// transformers' names, behind `model.` or, where the decoder was saved without its head, nothing.
+    static func transformers(_ prefix: String) -> Names {
+      Names(
+        embeddings: "\(prefix)embed_tokens", outputNorm: "\(prefix)norm", head: "lm_head",
+        beforeLayer: "\(prefix)layers.", inputNorm: "input_layernorm", innerNorm: "post_attention_layernorm",
+        queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm", query: "self_attn.q_proj",
+        key: "self_attn.k_proj", value: "self_attn.v_proj", attentionOutput: "self_attn.o_proj",
+        gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj")
+    }
+
+    /// llama.cpp's names.
+    static let gguf = Names(
+      embeddings: "token_embd", outputNorm: "output_norm", head: "output", beforeLayer: "blk.", inputNorm: "attn_norm",
+      innerNorm: "ffn_norm", queryNorm: "attn_q_norm", keyNorm: "attn_k_norm", query: "attn_q", key: "attn_k",
+      value: "attn_v", attentionOutput: "attn_output", gate: "ffn_gate", up: "ffn_up", down: "ffn_down")
+  }
+
+  /// A linear map.
+  struct Map {
+    let name: String
+    let outputs: Int
+    let inputs: Int
+    let hasBias: Bool
+  }
+
+  let names: Names
   private let config: DecoderConfig
-  /// `model.`, or nothing where the decoder was saved without its head.
-  private let prefix: String
 
-  /// Under the names of a decoder that was saved with its head.
-  init(_ config: DecoderConfig, prefix: String = "model.") { (self.config, self.prefix) = (config, prefix) }
+  init(_ config: DecoderConfig, names: Names = .transformers("model.")) { (self.config, self.names) = (config, names) }
 
-  /// Checks names, shapes and types. A tensor beyond the architecture's own is refused: it would be an adapter that
-  /// silently did nothing.
+  /// Checks names, shapes and types of safetensors files. A tensor beyond the architecture's own is refused: it would be
+  /// an adapter that silently did nothing.
   init(checking tensors: TensorDirectory, config: DecoderConfig) throws(ModelError) {
     let hasPrefix = tensors["embed_tokens.weight"] == nil
-    self.init(config, prefix: hasPrefix ? "model." : "")
+    self.init(config, names: .transformers(hasPrefix ? "model." : ""))
     var known = Set<[UInt8]>()
     for (name, shape) in shapes {
       _ = try tensors.require(name, shape: shape)
@@ -21,35 +61,54 @@ struct DecoderTensors: Sendable {
     for header in tensors.headers {
       for tensor in header.tensors where !known.contains(Array(tensor.name.utf8)) {
         // A tied head may be saved once more; frequencies were by older versions.
-        guard (tensor.name == Self.head && config.tiesHead) || tensor.name.hasSuffix(".rotary_emb.inv_freq") else {
-          throw SafetensorsHeader.failure(
-            header.file, tensor.name, "is not part of a \(config.architecture.name) decoder of this configuration")
+        let isTied = config.tiesHead && tensor.name == "\(names.head).weight"
+        guard isTied || tensor.name.hasSuffix(".rotary_emb.inv_freq") else {
+          throw unknown(tensor.name, header.file)
         }
       }
     }
   }
 
-  static let head = "lm_head.weight"
-  var embeddings: String { "\(prefix)embed_tokens.weight" }
-  var outputNorm: String { "\(prefix)norm.weight" }
+  /// Checks names and shapes of a GGUF file in the same way.
+  init(checking header: GGUFHeader, config: DecoderConfig) throws(ModelError) {
+    self.init(config, names: .gguf)
+    var known = Set<String>()
+    for (name, shape) in shapes {
+      _ = try header.require(name, shape: shape)
+      known.insert(name)
+    }
+    for tensor in header.tensors where !known.contains(tensor.name) {
+      guard tensor.name == Self.frequencyFactors, tensor.shape == [config.headWidth / 2] else {
+        throw unknown(tensor.name, header.file)
+      }
+    }
+  }
 
-  /// A part of a layer: `self_attn.q_proj`, say.
-  func part(_ layer: Int, _ name: String) -> String { "\(prefix)layers.\(layer).\(name)" }
+  /// What llama.cpp's converter makes of Llama 3's scaling of positions: what each pair's frequency is divided by.
+  static let frequencyFactors = "rope_freqs.weight"
+
+  private func unknown(_ name: String, _ file: String) -> ModelError {
+    SafetensorsHeader.failure(
+      file, name, "is not part of a \(config.architecture.name) decoder of this configuration")
+  }
+
+  /// A part of a layer, by its place among the names.
+  func part(_ layer: Int, _ name: KeyPath<Names, String>) -> String {
+    "\(names.beforeLayer)\(layer).\(names[keyPath: name])"
+  }
 
   /// Every tensor that is needed, with its shape.
   var shapes: [(name: String, shape: [Int])] {
     let hidden = config.hiddenSize
     var shapes: [(name: String, shape: [Int])] = [
-      (embeddings, [config.vocabularySize, hidden]), (outputNorm, [hidden]),
+      ("\(names.embeddings).weight", [config.vocabularySize, hidden]), ("\(names.outputNorm).weight", [hidden]),
     ]
-    if !config.tiesHead { shapes.append((Self.head, [config.vocabularySize, hidden])) }
+    if !config.tiesHead { shapes.append(("\(names.head).weight", [config.vocabularySize, hidden])) }
     for layer in 0..<config.layers {
-      for name in ["input_layernorm", "post_attention_layernorm"] {
-        shapes.append(("\(part(layer, name)).weight", [hidden]))
-      }
+      for name in [\Names.inputNorm, \.innerNorm] { shapes.append(("\(part(layer, name)).weight", [hidden])) }
       if config.architecture.hasHeadNorms {
-        for name in ["q_norm", "k_norm"] {
-          shapes.append(("\(part(layer, "self_attn.\(name)")).weight", [config.headWidth]))
+        for name in [\Names.queryNorm, \.keyNorm] {
+          shapes.append(("\(part(layer, name)).weight", [config.headWidth]))
         }
       }
       for map in maps(layer) {
@@ -60,27 +119,19 @@ struct DecoderTensors: Sendable {
     return shapes
   }
 
-  /// A linear map of a layer.
-  struct Map {
-    let name: String
-    let outputs: Int
-    let inputs: Int
-    let hasBias: Bool
-  }
-
   /// The linear maps of a layer: query, key, value, attention's output, gate, up, down.
   func maps(_ layer: Int) -> [Map] {
     let (hidden, inner, biases) = (config.hiddenSize, config.intermediateSize, config.biases)
-    func map(_ name: String, _ outputs: Int, _ inputs: Int, _ hasBias: Bool) -> Map {
+    func map(_ name: KeyPath<Names, String>, _ outputs: Int, _ inputs: Int, _ hasBias: Bool) -> Map {
       Map(name: part(layer, name), outputs: outputs, inputs: inputs, hasBias: hasBias)
     }
     return [
-      map("self_attn.q_proj", config.queryWidth, hidden, biases.queryKeyValue),
-      map("self_attn.k_proj", config.keyValueWidth, hidden, biases.queryKeyValue),
-      map("self_attn.v_proj", config.keyValueWidth, hidden, biases.queryKeyValue),
-      map("self_attn.o_proj", hidden, config.queryWidth, biases.attentionOutput),
-      map("mlp.gate_proj", inner, hidden, biases.feedForward), map("mlp.up_proj", inner, hidden, biases.feedForward),
-      map("mlp.down_proj", hidden, inner, biases.feedForward),
+      map(\.query, config.queryWidth, hidden, biases.queryKeyValue),
+      map(\.key, config.keyValueWidth, hidden, biases.queryKeyValue),
+      map(\.value, config.keyValueWidth, hidden, biases.queryKeyValue),
+      map(\.attentionOutput, hidden, config.queryWidth, biases.attentionOutput),
+      map(\.gate, inner, hidden, biases.feedForward), map(\.up, inner, hidden, biases.feedForward),
+      map(\.down, hidden, inner, biases.feedForward),
     ]
   }
 

@@ -4,99 +4,131 @@ import CBlas
 struct DecoderWeights: Sendable {
   struct Layer: Sendable {
     let inputNorm: FloatBuffer
-    let query: Linear
-    let key: Linear
-    let value: Linear
+    let query: QuantizedLinear
+    let key: QuantizedLinear
+    let value: QuantizedLinear
     /// Of each head's queries and keys, where the architecture has them.
     let headNorms: (query: FloatBuffer, key: FloatBuffer)?
-    let attentionOutput: Linear
+    let attentionOutput: QuantizedLinear
     let innerNorm: FloatBuffer
-    let gate: Linear
-    let up: Linear
-    let down: Linear
+    let gate: QuantizedLinear
+    let up: QuantizedLinear
+    let down: QuantizedLinear
+    /// One for each kind of rows that query, key and value read.
+    let readingInput: [QuantizedLinear]
+    /// One for each kind of rows that gate and up read.
+    let readingInner: [QuantizedLinear]
   }
 
-  /// Where a token's first vector comes from.
-  enum Embeddings: Sendable {
-    /// The head's weights.
-    case tied
-    /// (vocabulary, hidden)
-    case floats(FloatBuffer)
-    /// The same in bfloat16.
-    case halves(AlignedBuffer<UInt16>)
-  }
-
-  let embeddings: Embeddings
+  /// A row for each token: its first vector. The head itself where both are tied.
+  var embeddings: QuantizedLinear
   let layers: [Layer]
   let outputNorm: FloatBuffer
-  /// Its outputs are the vocabulary's, and zeros behind them up to the kernels' width.
-  let head: Linear
+  let head: QuantizedLinear
+  /// What each pair's rotary frequency is divided by; nil for nothing.
+  let frequencyFactors: [Float]?
   /// Types that these weights have in their files, sorted.
   let elementTypes: [String]
 
-  /// Throws `ModelError` naming the tensor that is missing, of another shape or type, or not known to the architecture.
+  /// From safetensors files. Throws `ModelError` naming the tensor that is missing, of another shape or type, or not
+  /// known to the architecture.
+  ///
+  /// - Parameter precision: fp32 or bf16.
   init(_ weights: Weights, config: DecoderConfig, precision: Precision) throws(ModelError) {
-    let names = try DecoderTensors(checking: weights.tensors, config: config)
-    let (vocabulary, hidden) = (config.vocabularySize, config.hiddenSize)
-    func norm(_ name: String, _ width: Int) throws(ModelError) -> FloatBuffer {
-      try weights.floats("\(name).weight", shape: [width])
-    }
-    func linear(_ map: DecoderTensors.Map) throws(ModelError) -> Linear {
+    let tensors = try DecoderTensors(checking: weights.tensors, config: config)
+    try self.init(tensors, config: config, types: tensors.types(weights.tensors), factors: nil) {
+      (map) throws(ModelError) in
       let bias = map.hasBias ? try weights.floats("\(map.name).bias", shape: [map.outputs]) : nil
-      let weight = try weights.floats("\(map.name).weight", shape: [map.outputs, map.inputs])
-      return Linear(
-        [(weight, bias ?? FloatBuffer(count: map.outputs))], inputs: map.inputs, precision: precision)
+      let width = QuantizedLinear.width(map.outputs)
+      let weight = try weights.floats(
+        "\(map.name).weight", shape: [map.outputs, map.inputs], count: width * map.inputs)
+      return QuantizedLinear(
+        weight, bias: bias, outputs: map.outputs, inputs: map.inputs, isHalf: precision != .fp32)
+    } vector: { (name, count) throws(ModelError) in
+      try weights.floats(name, shape: [count])
     }
-    let lanes = Int(CB_LANES)
-    let width = (vocabulary + lanes - 1) / lanes * lanes
-    head = Linear(
-      [
-        (
-          try weights.floats(
-            config.tiesHead ? names.embeddings : DecoderTensors.head, shape: [vocabulary, hidden],
-            count: width * hidden), FloatBuffer(count: width)
-        )
-      ], inputs: hidden, precision: precision)
-    if config.tiesHead {
-      embeddings = .tied
-    } else {
-      let floats = try weights.floats(names.embeddings, shape: [vocabulary, hidden])
-      if precision == .fp32 {
-        embeddings = .floats(floats)
-      } else {
-        let halves = AlignedBuffer<UInt16>(count: vocabulary * hidden)
-        cb_bf16_round(floats.pointer, vocabulary * hidden, halves.pointer)
-        embeddings = .halves(halves)
-      }
-    }
-    outputNorm = try weights.floats(names.outputNorm, shape: [hidden])
-    var layers: [Layer] = []
-    for layer in 0..<config.layers {
-      let maps = names.maps(layer)
-      func headNorm(_ name: String) throws(ModelError) -> FloatBuffer {
-        try norm(names.part(layer, "self_attn.\(name)"), config.headWidth)
-      }
-      layers.append(
-        Layer(
-          inputNorm: try norm(names.part(layer, "input_layernorm"), hidden), query: try linear(maps[0]),
-          key: try linear(maps[1]), value: try linear(maps[2]),
-          headNorms: config.architecture.hasHeadNorms ? (try headNorm("q_norm"), try headNorm("k_norm")) : nil,
-          attentionOutput: try linear(maps[3]),
-          innerNorm: try norm(names.part(layer, "post_attention_layernorm"), hidden), gate: try linear(maps[4]),
-          up: try linear(maps[5]), down: try linear(maps[6])))
-    }
-    self.layers = layers
-    elementTypes = names.types(weights.tensors)
   }
 
-  /// Writes the first vector of a token.
-  func embed(_ id: Int32, width: Int, to row: UnsafeMutablePointer<Float>) {
-    let place = Int(id) * width
-    switch embeddings {
-    case .tied: head.copyRow(Int(id), to: row)
-    case .floats(let table): row.update(from: table.pointer + place, count: width)
-    case .halves(let table):
-      for i in 0..<width { row[i] = Float(bitPattern: UInt32(table.pointer[place + i]) << 16) }
+  /// From a GGUF file, in its own numbers.
+  init(_ weights: GGUFWeights, config: DecoderConfig) throws(ModelError) {
+    let header = try weights.header()
+    let tensors = try DecoderTensors(checking: header, config: config)
+    var factors: [Float]?
+    if header[DecoderTensors.frequencyFactors] != nil {
+      let pairs = config.headWidth / 2
+      let floats = try weights.floats(DecoderTensors.frequencyFactors, count: pairs)
+      factors = Array(UnsafeBufferPointer(start: floats.pointer, count: pairs))
+      guard factors?.allSatisfy({ $0 >= 1e-3 && $0 <= 1e6 }) == true else {
+        throw SafetensorsHeader.failure(
+          header.file, DecoderTensors.frequencyFactors, "has a factor that is not from 0.001 to 1000000")
+      }
     }
+    let types = Set(header.tensors.map(\.type.name)).sorted()
+    try self.init(tensors, config: config, types: types, factors: factors) { (map) throws(ModelError) in
+      try weights.linear(
+        "\(map.name).weight", outputs: map.outputs, inputs: map.inputs, bias: map.hasBias ? "\(map.name).bias" : nil)
+    } vector: { (name, count) throws(ModelError) in
+      try weights.floats(name, count: count)
+    }
+  }
+
+  private init(
+    _ tensors: DecoderTensors, config: DecoderConfig, types: [String], factors: [Float]?,
+    linear: (DecoderTensors.Map) throws(ModelError) -> QuantizedLinear,
+    vector: (_ name: String, _ count: Int) throws(ModelError) -> FloatBuffer
+  ) throws(ModelError) {
+    let (names, hidden) = (tensors.names, config.hiddenSize)
+    func table(_ name: String) -> DecoderTensors.Map {
+      .init(name: name, outputs: config.vocabularySize, inputs: hidden, hasBias: false)
+    }
+    embeddings = try linear(table(names.embeddings))
+    head = config.tiesHead ? embeddings : try linear(table(names.head))
+    outputNorm = try vector("\(names.outputNorm).weight", hidden)
+    var layers: [Layer] = []
+    for layer in 0..<config.layers {
+      func norm(_ name: KeyPath<DecoderTensors.Names, String>, _ width: Int) throws(ModelError) -> FloatBuffer {
+        try vector("\(tensors.part(layer, name)).weight", width)
+      }
+      let parts = try tensors.maps(layer).map { (map) throws(ModelError) in try linear(map) }
+      let norms =
+        config.architecture.hasHeadNorms
+        ? (try norm(\.queryNorm, config.headWidth), try norm(\.keyNorm, config.headWidth)) : nil
+      layers.append(
+        Layer(
+          inputNorm: try norm(\.inputNorm, hidden), query: parts[0], key: parts[1], value: parts[2], headNorms: norms,
+          attentionOutput: parts[3],
+          innerNorm: try norm(\.innerNorm, hidden), gate: parts[4], up: parts[5], down: parts[6],
+          readingInput: Self.kinds(parts[0...2]), readingInner: Self.kinds(parts[4...5])))
+    }
+    (self.layers, elementTypes, frequencyFactors) = (layers, types, factors)
+  }
+
+  private static func kinds(_ maps: ArraySlice<QuantizedLinear>) -> [QuantizedLinear] {
+    var kinds: [QuantizedLinear] = []
+    for map in maps where !kinds.contains(where: { $0.rowKind == map.rowKind }) { kinds.append(map) }
+    return kinds
+  }
+}
+
+extension QuantizedLinear {
+  /// Packs floats, in bfloat16 where `isHalf`.
+  ///
+  /// - Parameters:
+  ///   - weight: (outputs, inputs), and zeros behind it up to (width, inputs).
+  ///   - bias: `outputs` floats, or more.
+  fileprivate init(_ weight: FloatBuffer, bias: FloatBuffer?, outputs: Int, inputs: Int, isHalf: Bool) {
+    let width = Self.width(outputs)
+    let packed: Weight
+    if isHalf {
+      let words = AlignedBuffer<UInt32>(count: width * inputs / 2)
+      cb_bf16_pack(weight.pointer, width, inputs, words.pointer)
+      packed = .bf16(words)
+    } else {
+      let floats = FloatBuffer(count: width * inputs)
+      cb_pack(weight.pointer, width, inputs, inputs, floats.pointer)
+      packed = .fp32(floats)
+    }
+    self.init(
+      weight: packed, bias: bias.map { Self.padded($0, outputs: outputs) }, outputs: outputs, inputs: inputs)
   }
 }

@@ -38,16 +38,13 @@ package struct RotaryEmbedding: Sendable, Equatable {
 
   /// - Parameters:
   ///   - headWidth: even.
-  ///   - factors: for each pair, what its frequency is divided by besides; nil for none. As many as pairs.
-  package init(
-    base: Double, headWidth: Int, scaling: Scaling, isInterleaved: Bool = false, factors: [Float]? = nil
-  ) {
+  package init(base: Double, headWidth: Int, scaling: Scaling, isInterleaved: Bool = false) {
     let pairs = headWidth / 2
     let wavelength = 2 * Double.pi
     var frequencies: [Float] = []
     for i in 0..<pairs {
       let plain = 1 / ExactMath.power(base, Double(2 * i) / Double(headWidth))
-      var frequency =
+      let frequency =
         switch scaling {
         case .none: plain
         case .linear(let factor): plain / factor
@@ -55,7 +52,6 @@ package struct RotaryEmbedding: Sendable, Equatable {
           Self.llama3(plain, wavelength / plain, factor, low, high, Double(context))
         case .yarn(let yarn): plain * yarn.share(of: i, base: base, headWidth: headWidth)
         }
-      if let factors { frequency /= Double(factors[i]) }
       frequencies.append(Float(frequency))
     }
     self.frequencies = frequencies
@@ -65,6 +61,15 @@ package struct RotaryEmbedding: Sendable, Equatable {
     } else {
       attentionFactor = 1
     }
+  }
+
+  private init(_ frequencies: [Float], _ attentionFactor: Float, _ isInterleaved: Bool) {
+    (self.frequencies, self.attentionFactor, self.isInterleaved) = (frequencies, attentionFactor, isInterleaved)
+  }
+
+  /// The same with each pair's frequency divided by a factor: there is one for each.
+  func divided(by factors: [Float]) -> RotaryEmbedding {
+    RotaryEmbedding(zip(frequencies, factors).map { $0 / $1 }, attentionFactor, isInterleaved)
   }
 
   private static func llama3(

@@ -47,7 +47,7 @@ package final class BatchGenerator {
     context = min(model.config.contextLength, pool.limit * PagePool.tokens + 1)
     activations = DecoderActivations(
       config: model.config, weights: model.weights, rows: limits.tokensPerStep, logitRows: limits.sequences,
-      context: context, precision: model.precision, threads: threads > 0 ? threads : Threads.processors)
+      context: context, threads: threads > 0 ? threads : Threads.processors)
   }
 
   /// Continues all texts; results are in the requests' order.
@@ -150,7 +150,7 @@ package final class BatchGenerator {
       computedTokens += part.tokens.count
       share(place)
     }
-    let width = model.weights.head.outputs
+    let width = model.weights.head.width
     for (row, place) in chosen.enumerated() {
       let logits = UnsafeBufferPointer(
         start: activations.logits.pointer + row * width, count: model.config.vocabularySize)

@@ -5,7 +5,8 @@ package final class GenerationModel: Sendable {
   package let tokenizer: Tokenizer
   /// How ids become text.
   package let decoder: TokenDecoder
-  /// In which numbers products are computed.
+  /// In which numbers products are computed; of a GGUF file's weights, attention alone: its products are computed in what
+  /// its tensors are made of.
   package let precision: Precision
   /// Types of the weights in their files, sorted: `BF16`, say.
   package let elementTypes: [String]
@@ -38,6 +39,27 @@ package final class GenerationModel: Sendable {
     let loaded = try DecoderWeights(try Weights(weights, index: index), config: config, precision: precision)
     elementTypes = loaded.elementTypes
     model = DecoderModel(config: config, weights: loaded, precision: precision)
+  }
+
+  /// Takes the weights of a GGUF file, which says everything else, too. Attention is computed in bf16.
+  /// Throws `ModelError` with the file, the key or tensor and the reason.
+  package init(_ weights: GGUFWeights) throws(ModelError) {
+    let header = try weights.header()
+    (config, precision) = (try DecoderConfig(header), .bf16)
+    tokenizer = try Tokenizer(header, maximumTokens: config.contextLength)
+    guard tokenizer.idLimit <= config.vocabularySize, let decoder = tokenizer.decoder else {
+      throw ModelError(header.file, "`tokenizer.ggml.tokens` has more tokens than `token_embd.weight` has rows")
+    }
+    self.decoder = decoder
+    let loaded = try DecoderWeights(weights, config: config)
+    elementTypes = loaded.elementTypes
+    model = DecoderModel(config: config, weights: loaded, precision: precision)
+  }
+
+  /// What a GGUF file's header must say before its tensors are read: that this is a decoder, with these tensors. Throws
+  /// as ``init(_:)``.
+  package static func check(_ header: GGUFHeader) throws(ModelError) {
+    _ = try DecoderTensors(checking: header, config: try DecoderConfig(header))
   }
 
   /// The tokens of a prompt.

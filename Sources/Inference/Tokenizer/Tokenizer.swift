@@ -44,7 +44,16 @@ package struct Tokenizer: Sendable {
 
   /// The same, for a model that is not looked at. `decodes`: whether ids shall become text, too.
   package init(files: ModelFiles, maximumTokens: Int, decodes: Bool = false) throws(ModelError) {
-    settings = try TokenizerSettings(files: files, decodes: decodes)
+    self.init(try TokenizerSettings(files: files, decodes: decodes), maximumTokens: maximumTokens)
+  }
+
+  /// The tokenizer that a GGUF file carries. Throws `ModelError` with the key that is missing, malformed or not supported.
+  package init(_ header: GGUFHeader, maximumTokens: Int) throws(ModelError) {
+    self.init(try TokenizerSettings(header), maximumTokens: maximumTokens)
+  }
+
+  private init(_ settings: TokenizerSettings, maximumTokens: Int) {
+    self.settings = settings
     self.maximumTokens = maximumTokens
     idLimit = settings.idLimit
     if case .wordPiece(let model) = settings.model, let options = settings.normalizer.bertAlone,

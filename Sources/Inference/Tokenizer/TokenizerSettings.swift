@@ -39,6 +39,16 @@ struct TokenizerSettings: Sendable {
     }
   }
 
+  /// Of parts that are made already.
+  init(
+    normalizer: Normalizer, preTokenizer: PreTokenizer, model: TokenizerModel, rawTokens: AddedTokens,
+    normalizedTokens: AddedTokens, template: InputTemplate, idLimit: Int, decoder: TokenDecoder
+  ) {
+    (self.normalizer, self.preTokenizer, self.model) = (normalizer, preTokenizer, model)
+    (self.rawTokens, self.template, self.idLimit, self.decoder) = (rawTokens, template, idLimit, decoder)
+    self.normalizedTokens = normalizedTokens
+  }
+
   /// The file that the vocabulary came from, for errors.
   static func source(_ files: ModelFiles) -> String { files[file] == nil ? vocabularyFile : file }
 
