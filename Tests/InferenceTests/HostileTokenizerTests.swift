@@ -66,17 +66,20 @@ struct HostileTokenizerTests {
     #expect(reason.contains(expected), "\(reason)")
   }
 
-  @Test("words of 200,000 letters are joined and parted without quadratic time", arguments: ["bytepair", "unigram"])
+  @Test(
+    "words of 200,000 letters are joined and parted without quadratic time",
+    arguments: ["bytepair", "unigram", "llama2", "llama3"])
   func longWords(name: String) throws {
     let tokenizer = try TokenTexts.tokenizer(try TokenTexts.file("\(name).json"))
     for piece in ["a", "ab", "é", "the", "\u{301}"] {
       let text = String(repeating: piece, count: 200_000)
       let tokens = tokenizer.tokenize(text)
-      #expect(!tokens.truncated && tokens.ids.count > 2 && tokens.ids.count <= text.utf8.count + 3)
+      #expect(!tokens.truncated && tokens.ids.count > 1 && tokens.ids.count <= text.utf8.count + 3)
     }
   }
 
-  @Test("any byte of a file may be wrong: random changes, no crash", arguments: ["bytepair", "unigram"])
+  @Test(
+    "any byte of a file may be wrong: random changes, no crash", arguments: ["bytepair", "unigram", "llama2", "llama3"])
   func mutations(name: String) throws {
     let fine = try TokenTexts.file("\(name).json")
     var random = SeededGenerator(seed: 5)
@@ -86,8 +89,12 @@ struct HostileTokenizerTests {
         let signs = Array("0123456789\"[]{}:,-.etnAz+/".utf8)
         json[Int.random(in: json.indices, using: &random)] = signs[Int.random(in: signs.indices, using: &random)]
       }
-      if let tokenizer = try? TokenTexts.tokenizer(json, maximumTokens: 64) {
-        for text in TokenTexts.all.prefix(20) { #expect(tokenizer.tokenize(text).ids.count <= 64) }
+      if let tokenizer = try? TokenTexts.tokenizer(json, maximumTokens: 64, decodes: name.hasPrefix("llama")) {
+        for text in TokenTexts.all.prefix(20) {
+          let ids = tokenizer.tokenize(text).ids
+          #expect(ids.count <= 64)
+          _ = tokenizer.decoder?.text(of: ids)
+        }
       }
     }
   }

@@ -12,10 +12,13 @@ enum TokenTexts {
 
   static func file(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: folder.appending(path: name))) }
 
-  static func tokenizer(_ json: [UInt8], maximumTokens: Int = 1 << 20, side: String = "right") throws -> Tokenizer {
+  static func tokenizer(
+    _ json: [UInt8], maximumTokens: Int = 1 << 20, side: String = "right", decodes: Bool = false
+  ) throws -> Tokenizer {
     let config = Array(#"{"truncation_side":"\#(side)"}"#.utf8)
     return try Tokenizer(
-      files: ModelFiles(["tokenizer.json": json, "tokenizer_config.json": config]), maximumTokens: maximumTokens)
+      files: ModelFiles(["tokenizer.json": json, "tokenizer_config.json": config]), maximumTokens: maximumTokens,
+      decodes: decodes)
   }
 
   /// What Hugging Face's tokenizers gave, by the name of the run.

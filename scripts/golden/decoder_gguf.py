@@ -42,8 +42,8 @@ def neighbours(weight, heads):
 
 
 def vocabulary(writer, count):
-    """A vocabulary of bytes, so that llama.cpp takes the file; the ids are not those of any text."""
-    letters = [chr(ord("a") + i % 26) + str(i) for i in range(count - 3)]
+    """Any vocabulary, so that llama.cpp takes the file."""
+    letters = ["a", "1", "a1"] + [chr(ord("a") + i % 26) + str(i) for i in range(3, count - 3)]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(["<unk>", "<s>", "</s>"] + letters)

@@ -26,5 +26,7 @@ classes=Sources/Inference/Tokenizer/TextClassTables.swift
 mv "$classes.new" "$classes"
 "$venv/bin/python" scripts/golden/token_ids.py Tests/Vectors/tokenizers
 "$venv/bin/python" scripts/golden/chat_templates.py Tests/Vectors/chat-templates
+"$venv/bin/python" scripts/golden/decoder_tokens.py Tests/Vectors/tokenizers
+"$venv/bin/python" scripts/golden/decoder_gguf.py Tests/Vectors
 git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/decoders \
   Tests/Vectors/tokenizers Tests/Vectors/chat-templates "$tables" "$classes"

@@ -60,6 +60,10 @@ extension TokenizerSettings {
 
   private init(sentencePiece reader: GGUFVocabulary) throws(ModelError) {
     let tokens = reader.texts
+    // Each way to part a token is looked at.
+    guard tokens.allSatisfy({ $0.utf8.count <= longestPiece }) else {
+      throw reader.failure("tokens", "has a token of more than \(longestPiece) bytes")
+    }
     let trie = try reader.trie(tokens)
     let scores = try reader.scores()
     var byteTokens = [Int32](repeating: -1, count: 256)
@@ -88,6 +92,9 @@ extension TokenizerSettings {
       template: try reader.template(addsFirst: true), idLimit: reader.count,
       decoder: TokenDecoder(table, dropsFirstBlank: addsBlank, byteTokens: byteTokens))
   }
+
+  /// Bytes of a token of SentencePiece's.
+  private static let longestPiece = 256
 
   private static func blanks(_ utf8: [UInt8], _ mark: [UInt8]) -> [UInt8] {
     String(decoding: utf8, as: UTF8.self).replacing("▁", with: " ").utf8.map { $0 }
