@@ -61,8 +61,8 @@ extension TokenizerSettings {
   private init(sentencePiece reader: GGUFVocabulary) throws(ModelError) {
     let tokens = reader.texts
     // Each way to part a token is looked at.
-    guard tokens.allSatisfy({ $0.utf8.count <= longestPiece }) else {
-      throw reader.failure("tokens", "has a token of more than \(longestPiece) bytes")
+    guard tokens.allSatisfy({ $0.utf8.count <= Self.longestPiece }) else {
+      throw reader.failure("tokens", "has a token of more than \(Self.longestPiece) bytes")
     }
     let trie = try reader.trie(tokens)
     let scores = try reader.scores()
