@@ -166,7 +166,7 @@ package struct ResultReproducer {
     switch try? OutputLine(parsing: line) {
     case .embedding(let line): line.embedding
     case .scores(let line): line.scores.map(\.score)
-    case .error, nil: nil
+    case .completion, .error, nil: nil
     }
   }
 }

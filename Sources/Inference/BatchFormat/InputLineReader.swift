@@ -1,25 +1,29 @@
 /// Reads the members of one input line and names line, id and parameter in every refusal.
 struct InputLineReader {
-  private let object: JSONObject
-  private let line: Int
+  let object: JSONObject
+  let line: Int
   private let format: LineFormat
   private let id: String?
 
-  init(_ bytes: [UInt8], line: Int, format: LineFormat) throws(InputLineError) {
-    object = try Self.object(bytes, line: line)
+  init(
+    _ bytes: [UInt8], line: Int, format: LineFormat, limits: JSONLimits = LineLimits.json
+  ) throws(InputLineError) {
+    object = try Self.object(bytes, line: line, limits: limits)
     self.line = line
     self.format = format
     id = object[format == .openAI ? "custom_id" : "id"]?.string
   }
 
   /// The line as a JSON object. A byte order mark is let pass at the input's head only.
-  static func object(_ bytes: [UInt8], line: Int) throws(InputLineError) -> JSONObject {
+  static func object(
+    _ bytes: [UInt8], line: Int, limits: JSONLimits = LineLimits.json
+  ) throws(InputLineError) -> JSONObject {
     let text = line == 1 && bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
     guard String(validating: text, as: UTF8.self) != nil else {
       throw InputLineError(code: .invalidUTF8, message: "not UTF-8", line: line)
     }
     do {
-      if let object = try JSONValue(parsing: text, limits: LineLimits.json).object { return object }
+      if let object = try JSONValue(parsing: text, limits: limits).object { return object }
     } catch {
       throw InputLineError(code: .invalidJSON, message: error.description, line: line)
     }
@@ -86,7 +90,7 @@ struct InputLineReader {
     return dimensions
   }
 
-  private func identifier(_ name: String) throws(InputLineError) -> String {
+  func identifier(_ name: String) throws(InputLineError) -> String {
     let id = try string(name, in: object, name)
     guard (1...LineLimits.idBytes).contains(id.utf8.count) else {
       throw failure(.invalidValue, "must have 1 to \(LineLimits.idBytes) bytes", name)
@@ -94,7 +98,7 @@ struct InputLineReader {
     return id
   }
 
-  private func string(_ name: String, in object: JSONObject, _ param: String) throws(InputLineError) -> String {
+  func string(_ name: String, in object: JSONObject, _ param: String) throws(InputLineError) -> String {
     guard let value = object[name] else { throw failure(.missingParameter, "is missing", param) }
     guard let string = value.string else {
       throw failure(.invalidType, "must be a string, not \(value.kind)", param)
@@ -102,13 +106,13 @@ struct InputLineReader {
     return string
   }
 
-  private func allow(_ names: [String], in object: JSONObject, _ path: String) throws(InputLineError) {
+  func allow(_ names: [String], in object: JSONObject, _ path: String) throws(InputLineError) {
     for member in object.members where !names.contains(member.name) {
       throw failure(.unknownParameter, "is not known here", path + member.name.prefix(64))
     }
   }
 
-  private func failure(_ code: InputLineError.Code, _ message: String, _ param: String) -> InputLineError {
+  func failure(_ code: InputLineError.Code, _ message: String, _ param: String) -> InputLineError {
     InputLineError(code: code, message: message, param: param, line: line, id: id)
   }
 }

@@ -22,4 +22,10 @@ package enum LineLimits {
   package static let idBytes = 512
   /// Nesting and values of a line's JSON; what we read needs 2 levels and 8 values.
   static let json = JSONLimits(bytes: lineBytes, depth: 16, values: 10_000)
+  /// The same where a text is asked for, by a schema perhaps.
+  static let generationJSON = JSONLimits(bytes: lineBytes, depth: 64, values: 50_000)
+  /// Messages of one conversation.
+  static let messages = 1000
+  /// Tokens of output that one line may ask for.
+  static let outputTokens = 1 << 20
 }

@@ -1,10 +1,11 @@
 import FoundationEssentials
 
-/// One line of a result file, in OpenAI's batch form: an embedding or scores in output.jsonl, an error in
+/// One line of a result file, in OpenAI's batch form: an embedding, scores or a text in output.jsonl, an error in
 /// errors.jsonl. The bytes are the same whenever the item and its result are.
 package enum OutputLine: Sendable, Equatable {
   case embedding(EmbeddingLine)
   case scores(ScoresLine)
+  case completion(CompletionLine)
   case error(ErrorLine)
 
   /// The item's id; nil for an error of a line that told none.
@@ -12,6 +13,7 @@ package enum OutputLine: Sendable, Equatable {
     switch self {
     case .embedding(let line): line.customID
     case .scores(let line): line.customID
+    case .completion(let line): line.customID
     case .error(let line): line.customID
     }
   }

@@ -36,7 +36,10 @@ extension OutputLine {
   private static func result(_ object: JSONObject, index: Int) throws(OutputLineError) -> OutputLine {
     guard let customID = object["custom_id"]?.string else { throw OutputLineError(reason: "`custom_id`") }
     guard let response = object["response"]?.object, response["status_code"]?.integer == 200,
-      let body = response["body"]?.object, let model = body["model"]?.string,
+      let body = response["body"]?.object
+    else { throw OutputLineError(reason: "`response`") }
+    if let line = try CompletionLine(index: index, customID: customID, body: body) { return .completion(line) }
+    guard let model = body["model"]?.string,
       let tokens = body["usage"]?.object?["prompt_tokens"]?.integer, tokens >= 0,
       let data = body["data"]?.array, data.count == 1, let item = data[0].object,
       let truncated = item["truncated"]?.bool

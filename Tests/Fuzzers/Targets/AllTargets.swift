@@ -4,7 +4,7 @@ extension FuzzTarget {
     .cbor, .messages, .frames, .cose, .statements, .claims, .items, .ageHeader, .ageFile, .ageStream, .cms, .kmsReplies,
     .attestation, .certificates, .json, .safetensors, .chatTemplate, .shardIndex, .tokenizerJSON, .vocabulary, .text,
     .modelConfig,
-    .inputLines,
+    .inputLines, .generationLines,
     .outputLines, .xml, .hostRecords, .sigV4, .bundle, .eif, .ramdisk, .credentials, .keyPolicy,
   ]
 }
