@@ -46,13 +46,13 @@ struct DecoderGGUFTests {
     }
   }
 
-  @Test("4,000 texts by the tokenizers that GGUF files carry, and back again", arguments: ["llama2", "llama3"])
+  @Test("2,000 texts by the tokenizers that GGUF files carry, and back again", arguments: ["llama2", "llama3"])
   func tokenizers(name: String) throws {
     let bytes = try TokenTexts.file("\(name).gguf")
     let header = try bytes.withUnsafeBytes { try GGUFHeader(parsing: $0, fileSize: bytes.count, file: "m.gguf") }
     let tokenizer = try Tokenizer(header, maximumTokens: 1 << 20)
     let digests = TokenTexts.digests(in: "gguf-digests.txt")
-    let inputs = TokenTexts.all.prefix(4000).map { tokenizer.tokenize($0) }
+    let inputs = TokenTexts.all.prefix(2000).map { tokenizer.tokenize($0) }
     let (ours, theirs) = (TokenTexts.digests(of: inputs), try #require(digests["\(name)-gguf"]))
     #expect(ours.count == theirs.count && theirs.indices.filter { ours[$0] != theirs[$0] } == [])
     let decoder = try #require(tokenizer.decoder)

@@ -72,7 +72,7 @@ struct HostileTokenizerTests {
   func longWords(name: String) throws {
     let tokenizer = try TokenTexts.tokenizer(try TokenTexts.file("\(name).json"))
     for piece in ["a", "ab", "é", "the", "\u{301}"] {
-      let text = String(repeating: piece, count: 200_000)
+      let text = String(repeating: piece, count: name.hasPrefix("llama") ? 50_000 : 200_000)
       let tokens = tokenizer.tokenize(text)
       #expect(!tokens.truncated && tokens.ids.count > 1 && tokens.ids.count <= text.utf8.count + 3)
     }

@@ -14,10 +14,10 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import corpus
-from token_ids import BLOCK, COUNT, MASK, Random, digests, text, with_added
+from token_ids import BLOCK, MASK, Random, digests, text, with_added
 
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-FEW = 4_000
+MANY, FEW = 6_000, 2_000
 
 
 def sentencepieces(sample):
@@ -93,7 +93,7 @@ def decoded(tokenizer, texts):
 def main():
     folder = pathlib.Path(sys.argv[1])
     random = Random(20260402)
-    texts = [text(random) for _ in range(COUNT)]
+    texts = [text(random) for _ in range(MANY)]
     first, second = saved(llama2(corpus.texts())), saved(llama3(corpus.texts()))
     for name, file in [("llama2", first), ("llama3", second)]:
         (folder / f"{name}.json").write_text(json.dumps(file, ensure_ascii=False), "utf-8")
@@ -104,8 +104,8 @@ def main():
         lines.append(f"{name} " + " ".join(digests(tokenizer, texts[:count])))
         lines.append(f"{name}-decoded " + " ".join(decoded(tokenizer, texts[:count])))
 
-    add("llama2", first, COUNT)
-    add("llama3", second, COUNT)
+    add("llama2", first, MANY)
+    add("llama3", second, MANY)
     # The tests change the files in the same way.
     first["normalizer"] = None
     first["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": False}
@@ -113,7 +113,7 @@ def main():
     split = second["pre_tokenizer"]["pretokenizers"]
     split[0]["pattern"]["Regex"] = LLAMA3 % r"\p{N}"
     second["normalizer"] = {"type": "NFC"}
-    add("qwen2", second, COUNT)
+    add("qwen2", second, MANY)
     second["normalizer"] = None
     second["model"]["ignore_merges"] = False
     split[0] = {"type": "Digits", "individual_digits": True}

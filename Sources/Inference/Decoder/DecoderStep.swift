@@ -40,8 +40,8 @@ final class DecoderActivations: Sendable {
   /// (logit rows, the head's outputs)
   let logits: FloatBuffer
   let products: QuantizedLinear.Scratch
-  /// One for each thread.
-  let attention: [FloatBuffer]
+  /// The threads that compute, and attention's memory of each.
+  let team: Team
 
   /// - Parameters:
   ///   - logitRows: tokens of one pass whose logits are wanted, at most.
@@ -62,11 +62,13 @@ final class DecoderActivations: Sendable {
     logits = FloatBuffer(count: logitRows * weights.head.width)
     products = QuantizedLinear.Scratch(
       rows: max(rows, logitRows), inputs: max(config.hiddenSize, config.queryWidth, config.intermediateSize))
-    attention = (0..<threads).map { _ in FloatBuffer(count: cb_cache_scratch(context, config.headWidth)) }
+    team = Team(
+      pool: threads > 1 ? ThreadPool(threads: threads) : nil,
+      scratch: (0..<max(1, threads)).map { _ in FloatBuffer(count: cb_cache_scratch(context, config.headWidth)) })
   }
 
   func wipe() {
-    for buffer in [hidden, normed, queryKeyValue, mixed, gateUp, inner, cosines, sines, logits] + attention {
+    for buffer in [hidden, normed, queryKeyValue, mixed, gateUp, inner, cosines, sines, logits] + team.scratch {
       buffer.wipe()
     }
     products.wipe()

@@ -47,7 +47,7 @@ package final class BatchGenerator {
     context = min(model.config.contextLength, pool.limit * PagePool.tokens + 1)
     activations = DecoderActivations(
       config: model.config, weights: model.weights, rows: limits.tokensPerStep, logitRows: limits.sequences,
-      context: context, threads: threads > 0 ? threads : Threads.processors)
+      context: context, threads: threads > 0 ? threads : ThreadPool.processors)
   }
 
   /// Continues all texts; results are in the requests' order.

@@ -21,6 +21,7 @@ package final class GenerationModel: Sendable {
   /// Reads a model. `weights` are its safetensors files, whole; they are copied, and free again when this returns.
   /// Throws `ModelError` with the file, the part of it and the reason.
   package init(files: ModelFiles, weights: [WeightsFile], precision: Precision) throws(ModelError) {
+    try EngineKernel.checkEnvironment()
     guard precision != .int8 else {
       throw ModelError(ModelConfig.file, "is of a decoder, which is computed in fp32 or bf16, not in int8")
     }
@@ -44,6 +45,7 @@ package final class GenerationModel: Sendable {
   /// Takes the weights of a GGUF file, which says everything else, too. Attention is computed in bf16.
   /// Throws `ModelError` with the file, the key or tensor and the reason.
   package init(_ weights: GGUFWeights) throws(ModelError) {
+    try EngineKernel.checkEnvironment()
     let header = try weights.header()
     (config, precision) = (try DecoderConfig(header), .bf16)
     tokenizer = try Tokenizer(header, maximumTokens: config.contextLength)
