@@ -91,6 +91,12 @@ def convert(settings, failures):
             failures[engine.name] = f"conversion: {lines[-1] if lines else 'no output'}"[:200]
 
 
+def calibrate(settings):
+    """The scales that our int8 has when a model is published."""
+    subprocess.run([settings.program, "calibrate", "--model", settings.model, "--scales", settings.work / "int8.scales"],
+                   check=True)
+
+
 def reference(settings):
     """fp32 PyTorch's embeddings of the documents of `accuracy`; kept, since its version is fixed."""
     import numpy
@@ -273,6 +279,7 @@ def main():
     if settings.only:
         results["notes"].append(f"Only these ran: {', '.join(settings.only)}.")
     convert(settings, results["failures"])
+    calibrate(settings)
     Run(settings, results).all()
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "embed.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -60,7 +60,8 @@ class Worker:
         model = model or settings.model
         if engine.is_ours:
             command = [str(settings.program), engine.precision, "--model", str(model), "--documents",
-                       str(settings.work / "documents"), "--threads", str(threads)]
+                       str(settings.work / "documents"), "--threads", str(threads), "--scales",
+                       str(settings.work / "int8.scales")]
         else:
             command = [sys.executable, str(HERE / "peers.py"), engine.program, engine.precision, "--model", str(model),
                        "--work", str(settings.work), "--threads", str(threads)]

@@ -5,20 +5,29 @@ import CBlas
 final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<Element>
   let count: Int
+  /// Nil where the buffer has memory of its own.
+  private let block: WeightMemory.Block?
 
-  init(count: Int) {
+  /// `memory`: where packed weights lie.
+  init(count: Int, in memory: WeightMemory? = nil) {
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Element>.stride
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    pointer = raw.bindMemory(to: Element.self, capacity: max(count, 1))
+    if let part = memory?.allocate(bytes: bytes) {
+      block = part.block
+      pointer = part.start.bindMemory(to: Element.self, capacity: max(count, 1))
+    } else {
+      block = nil
+      let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+      raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+      pointer = raw.bindMemory(to: Element.self, capacity: max(count, 1))
+    }
   }
 
   func wipe() { cb_wipe(pointer, count * MemoryLayout<Element>.stride) }
 
   deinit {
     wipe()
-    UnsafeMutableRawPointer(pointer).deallocate()
+    if block == nil { UnsafeMutableRawPointer(pointer).deallocate() }
   }
 }
 

@@ -104,6 +104,7 @@ private struct TensorReader {
   private let config: ModelConfig
   private let precision: Precision
   private let calibration: Calibration
+  private let memory = WeightMemory()
 
   init(
     _ weights: Weights, config: ModelConfig, precision: Precision, calibration: Calibration
@@ -137,6 +138,6 @@ private struct TensorReader {
       observer = all.add(ChannelStatistics(product: names[0], parts: parts, inputs: inputs))
     default: break
     }
-    return Linear(parts, inputs: inputs, precision: precision, inputScales: scales, observer: observer)
+    return Linear(parts, inputs: inputs, precision: precision, inputScales: scales, observer: observer, memory: memory)
   }
 }

@@ -27,7 +27,7 @@ struct Linear: Sendable {
   /// scale is positive and finite, and so is its inverse.
   init(
     _ parts: [(weight: FloatBuffer, bias: FloatBuffer)], inputs: Int, precision: Precision,
-    inputScales: [Float]? = nil, observer: ChannelStatistics? = nil
+    inputScales: [Float]? = nil, observer: ChannelStatistics? = nil, memory: WeightMemory? = nil
   ) {
     self.observer = observer
     let each = parts.first?.bias.count ?? 0
@@ -37,19 +37,19 @@ struct Linear: Sendable {
     switch precision {
     case .fp32:
       let size = cb_packed_size(each, inputs)
-      let packed = FloatBuffer(count: parts.count * size)
+      let packed = FloatBuffer(count: parts.count * size, in: memory)
       for (i, part) in parts.enumerated() {
         cb_pack(part.weight.pointer, each, inputs, inputs, packed.pointer + i * size)
       }
       weight = .fp32(packed)
     case .bf16:
-      let packed = AlignedBuffer<UInt32>(count: outputs * inputs / 2)
+      let packed = AlignedBuffer<UInt32>(count: outputs * inputs / 2, in: memory)
       for (i, part) in parts.enumerated() {
         cb_bf16_pack(part.weight.pointer, each, inputs, packed.pointer + i * each * inputs / 2)
       }
       weight = .bf16(packed)
     case .int8:
-      let packed = AlignedBuffer<Int8>(count: outputs * inputs)
+      let packed = AlignedBuffer<Int8>(count: outputs * inputs, in: memory)
       let scales = FloatBuffer(count: outputs)
       let sums = AlignedBuffer<Int32>(count: outputs)
       for (i, part) in parts.enumerated() {

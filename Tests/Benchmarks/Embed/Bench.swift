@@ -8,13 +8,28 @@ final class Bench {
   private let folder: String
   private let precision: Precision
   private let threads: Int
+  /// The file of the scales that `calibrate` made: int8 is measured as a published model computes it.
+  private let scales: String?
   /// A folder with a file for each set of documents; a set is read when it is first asked for.
   private let documents: String
   private var sets: [String: [String]] = [:]
   private var model: EmbeddingModel?
 
-  init(model folder: String, documents: String, precision: Precision, threads: Int) {
+  init(model folder: String, documents: String, precision: Precision, threads: Int, scales: String?) {
     (self.folder, self.documents, self.precision, self.threads) = (folder, documents, precision, threads)
+    self.scales = scales
+  }
+
+  /// Writes the scales that publishing this model would make. In a process of its own: it takes memory that a worker
+  /// does not.
+  static func calibrate(model folder: String, scales: String) throws {
+    let files = ModelFolder(path: folder)
+    let weights = try Data(contentsOf: URL(filePath: files.path(of: "model.safetensors")), options: .alwaysMapped)
+    let bytes = try weights.withUnsafeBytes {
+      try Calibrator(files: try files.clearFiles(), weights: [WeightsFile(bytes: $0)])
+        .scales(CalibrationTexts.calibration).encoded()
+    }
+    try Data(bytes).write(to: URL(filePath: scales))
   }
 
   func answer(_ command: Command) throws -> Answer {
@@ -33,16 +48,26 @@ final class Bench {
     let clock = ContinuousClock()
     let started = clock.now
     model = nil
-    let files = ModelFolder(path: folder)
-    let weights = try Data(contentsOf: URL(filePath: files.path(of: "model.safetensors")), options: .alwaysMapped)
+    let folder = ModelFolder(path: folder)
+    let files = try clearFiles(folder)
+    let weights = try Data(contentsOf: URL(filePath: folder.path(of: "model.safetensors")), options: .alwaysMapped)
     let loaded = try weights.withUnsafeBytes {
-      try EmbeddingModel(files: try files.clearFiles(), weights: $0, precision: precision, threads: threads)
+      try EmbeddingModel(files: files, weights: $0, precision: precision, threads: threads)
     }
     let ready = clock.now
     _ = try loaded.embed([loaded.tokenize("The first document.")])
     model = loaded
     return Answer(
       kernel: EngineKernel.name, load_s: seconds(ready - started), first_s: seconds(clock.now - started))
+  }
+
+  /// With the scales among them, as a worker has them.
+  private func clearFiles(_ folder: ModelFolder) throws -> ModelFiles {
+    let files = try folder.clearFiles()
+    guard precision == .int8, let scales else { return files }
+    var contents = [Int8Scales.file: Array(try Data(contentsOf: URL(filePath: scales)))]
+    for name in files.names { contents[name] = files[name] }
+    return ModelFiles(contents)
   }
 
   private func run(_ command: Command) throws -> Answer {

@@ -6,7 +6,8 @@ import Inference
 // output. scripts/bench/embed.py speaks to it and to the peers alike.
 
 let usage = """
-  usage: bench-embed PRECISION --model FOLDER --documents FOLDER --threads N
+  usage: bench-embed PRECISION --model FOLDER --documents FOLDER --threads N [--scales FILE]
+         bench-embed calibrate --model FOLDER --scales FILE
 
   """
 
@@ -18,6 +19,14 @@ func fail(_ words: String, status: Int32) -> Never {
 var options: [String: String] = [:]
 let words = Array(CommandLine.arguments.dropFirst())
 for place in stride(from: 1, to: words.count - 1, by: 2) { options[words[place]] = words[place + 1] }
+if words.first == "calibrate", let model = options["--model"], let scales = options["--scales"] {
+  do {
+    try Bench.calibrate(model: model, scales: scales)
+    exit(0)
+  } catch {
+    fail("bench-embed: \(error)", status: 1)
+  }
+}
 guard let name = words.first, let model = options["--model"], let documents = options["--documents"],
   let threads = options["--threads"].flatMap(Int.init), (1...1024).contains(threads)
 else { fail(usage, status: 64) }
@@ -28,7 +37,8 @@ if let kernel = ProcessInfo.processInfo.environment["EPHEMERALML_KERNEL"], !cb_s
 }
 
 do {
-  let bench = Bench(model: model, documents: documents, precision: precision, threads: threads)
+  let bench = Bench(
+    model: model, documents: documents, precision: precision, threads: threads, scales: options["--scales"])
   while let line = readLine() {
     let answer: Answer
     do {
