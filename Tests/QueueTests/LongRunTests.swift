@@ -73,7 +73,7 @@ struct LongRunTests {
     try hold(11...12, store)
     while let lease = try store.claim(.test, at: now) { try store.finish(lease, with: .sample(lease.attempt), at: now) }
     #expect(try store.run(run.id)?.status == .running)
-    #expect(try store.standing(of: "nightly").hasOpenRun)
+    #expect(try store.standing(of: "nightly", at: now).hasOpenRun)
     #expect(try store.pruneRecords(before: now + .days(30), limit: 10) == 0)
     let definition = try ScheduleFile.parse("name: nightly\nqueue: night\ncron: 0 2 * * *\n", file: "n.yaml")
     #expect(try SchedulerDriver([definition], store: store).turn(at: now).filled == [run.id])
@@ -81,7 +81,7 @@ struct LongRunTests {
     #expect(try store.list(JobFilter(state: .held)).map(\.name) == [jobName(11), jobName(12)])
     while let lease = try store.claim(.test, at: now) { try store.finish(lease, with: .sample(lease.attempt), at: now) }
     #expect(try store.run(run.id)?.status == .completed)
-    #expect(try !store.standing(of: "nightly").hasOpenRun)
+    #expect(try !store.standing(of: "nightly", at: now).hasOpenRun)
     #expect(try store.integrityFaults().isEmpty)
   }
 

@@ -149,7 +149,7 @@ struct QueueOperatorConformanceTests {
     try store.finish(lease, with: .sample(1), at: now)
     let seen = try #require(try store.runs(of: "nightly", limit: 5).first)
     #expect(seen.members == [.finished: 1, .ready: 2] && !seen.isOver && seen.id == id)
-    #expect(try store.standing(of: "nightly") == ScheduleStanding(lastNominalAt: now, hasOpenRun: true))
+    #expect(try store.standing(of: "nightly", at: now) == ScheduleStanding(lastNominalAt: now, hasOpenRun: true))
     #expect(try store.inspect(jobName(9))?.job.state == .held)
   }
 
@@ -178,7 +178,7 @@ struct QueueOperatorConformanceTests {
     try store.skipRun(schedule: "nightly", nominalAt: now, reason: .overlap, at: now)
     let run = NewRun(schedule: "nightly", nominalAt: now, trigger: .clock, queue: try queueName("night"))
     #expect(try store.openRun(run, at: now) == .exists)
-    #expect(try store.standing(of: "nightly") == ScheduleStanding(lastNominalAt: now, hasOpenRun: false))
+    #expect(try store.standing(of: "nightly", at: now) == ScheduleStanding(lastNominalAt: now, hasOpenRun: false))
     #expect(try store.runs(of: "nightly", limit: 1).first?.skipped == .overlap)
   }
 }

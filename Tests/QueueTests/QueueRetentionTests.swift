@@ -141,7 +141,7 @@ struct QueueRetentionTests {
     #expect(try store.pruneRecords(before: end, limit: 10) == 1)
     let left = try store.runs(of: "nightly", limit: 9)
     #expect(left.map(\.members) == [[:], [.ready: 1]])
-    #expect(try store.standing(of: "nightly").lastNominalAt == now + .seconds(3 * 86_400))
+    #expect(try store.standing(of: "nightly", at: now + .days(3)).lastNominalAt == now + .days(3))
   }
 
   @Test("Lanes and queues without jobs go, and a paused queue stays", arguments: StoreKind.allCases)
@@ -181,11 +181,11 @@ struct QueueRetentionTests {
     defer { try? store.close() }
     #expect(try store.integrityFaults().isEmpty)
     #expect(try store.stats().first?.counts == [.ready: 1, .held: 1])
-    #expect(try store.standing(of: "s").hasOpenRun)
+    #expect(try store.standing(of: "s", at: now).hasOpenRun)
     let lease = try #require(try store.claim(.test, at: now))
     #expect(lease.tenant == "t" && lease.inboxFolder == "q/t")
     try store.finish(lease, with: .sample(1), at: now)
-    #expect(try !store.standing(of: "s").hasOpenRun)
+    #expect(try !store.standing(of: "s", at: now).hasOpenRun)
     #expect(try store.integrityFaults().isEmpty)
   }
 }

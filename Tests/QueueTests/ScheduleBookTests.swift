@@ -124,7 +124,9 @@ struct ScheduleBookTests {
     #expect(try fixture.store.list(JobFilter(state: .held)).count == 9)
     let now = night(10) + .seconds(3600)
     let machine = SchedulerMachine(try #require(book.inForce.first))
-    if case .skip(let nominalAt, let reason) = machine.resumption(try fixture.store.standing(of: "nightly"), at: now) {
+    if case .skip(let nominalAt, let reason) = machine.resumption(
+      try fixture.store.standing(of: "nightly", at: now), at: now)
+    {
       try fixture.store.skipRun(schedule: "nightly", nominalAt: nominalAt, reason: reason, at: now)
     }
     try book.setPaused(false, "nightly", at: now)

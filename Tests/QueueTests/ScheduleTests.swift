@@ -119,6 +119,27 @@ struct ScheduleTests {
     #expect(runs.map(\.nominalAt).reversed() == (1...10).map(night))
   }
 
+  @Test("A schedule that ran by a clock in the future goes on when the clock is set back, each nominal time once")
+  func clockSetBack() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let store = fixture.store
+    let driver = SchedulerDriver([try definition()], store: store)
+    func opened(_ moment: Timestamp) throws -> [Timestamp] {
+      let turn = try driver.turn(at: moment)
+      return try (turn.opened["nightly"] ?? []).map { try #require(try store.run($0)).nominalAt }
+    }
+    #expect(try opened(.start).isEmpty)
+    #expect(try opened(night(1)) == [night(1)])
+    #expect(try opened(night(3_650)) == [night(3_650)])
+    #expect(try opened(night(3) + .seconds(60)) == [night(3)])
+    #expect(try opened(night(3) + .seconds(120)).isEmpty)
+    #expect(try opened(night(4)) == [night(4)])
+    // When that time comes it has had its run.
+    #expect(try opened(night(3_650)).isEmpty)
+    #expect(try opened(night(3_651)) == [night(3_651)])
+  }
+
   @Test("run-now takes what waits, twice in the same millisecond if need be, and leaves the clock alone")
   func runNow() throws {
     let fixture = try StoreFixture(.sqlite)
@@ -128,7 +149,8 @@ struct ScheduleTests {
     #expect(try scheduler.runNow("nightly", at: night(1))?.members == 3)
     #expect(try scheduler.runNow("nightly", at: night(1))?.members == 0)
     #expect(try scheduler.runNow("no-such", at: night(1)) == nil)
-    #expect(try fixture.store.standing(of: "nightly") == ScheduleStanding(lastNominalAt: nil, hasOpenRun: true))
+    #expect(
+      try fixture.store.standing(of: "nightly", at: night(1)) == ScheduleStanding(lastNominalAt: nil, hasOpenRun: true))
     #expect(try fixture.store.list(JobFilter(state: .ready)).count == 3)
   }
 }

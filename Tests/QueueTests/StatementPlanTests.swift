@@ -81,7 +81,7 @@ struct StatementPlanTests {
     guard case .opened(let id, _) = try store.openRun(run, at: now) else { return }
     _ = try store.list(JobFilter(run: id))
     try store.skipRun(schedule: "night", nominalAt: now + .seconds(60), reason: .overlap, at: now)
-    _ = try store.standing(of: "night")
+    _ = try store.standing(of: "night", at: now)
     _ = try store.runs(of: "night", limit: 5)
     _ = try store.run(id)
     _ = try store.fillRuns()

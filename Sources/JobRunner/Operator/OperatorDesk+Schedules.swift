@@ -194,7 +194,7 @@ extension OperatorDesk {
     // Noted first: after a crash between the two the schedule is still paused, and the note stands for itself.
     if let definition = entry.definition, entry.pausedAt != nil,
       case .skip(let nominalAt, let reason) = SchedulerMachine(definition).resumption(
-        try queue.standing(of: entry.name), at: now)
+        try queue.standing(of: entry.name, at: now), at: now)
     {
       try queue.skipRun(schedule: entry.name, nominalAt: nominalAt, reason: reason, at: now)
     }

@@ -8,7 +8,7 @@ enum ScheduleFigures {
   static func line(_ entry: ScheduleEntry, _ queue: any QueueStore, at now: Timestamp) throws -> ScheduleLine {
     let runs = try queue.runs(of: entry.name, limit: runLimit)
     // Not simply the next one from now on: a nominal time that passed without a run must stay in sight.
-    let last = try queue.standing(of: entry.name).lastNominalAt ?? now
+    let last = try queue.standing(of: entry.name, at: now).lastNominalAt ?? now
     let isDue = entry.pausedAt == nil && entry.trouble == nil
     return ScheduleLine(
       schedule: entry.name, summary: entry.trouble.map { "not in force: \($0)" } ?? entry.definition?.summary,

@@ -96,12 +96,14 @@ extension SQLiteQueue {
     }
   }
 
-  package func standing(of schedule: String) throws -> ScheduleStanding {
+  package func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
     try read { db in
       let last = try Int64.fetchOne(
         db,
-        sql: "SELECT nominal_at FROM runs WHERE schedule = ? AND cause = 'clock' ORDER BY nominal_at DESC LIMIT 1",
-        arguments: [schedule])
+        sql: """
+          SELECT nominal_at FROM runs WHERE schedule = ? AND cause = 'clock' AND nominal_at <= ?
+          ORDER BY nominal_at DESC LIMIT 1
+          """, arguments: [schedule, (now + ScheduleStanding.strayAfter).milliseconds])
       let hasOpenRun = try Bool.fetchOne(
         db,
         sql: """

@@ -30,7 +30,7 @@ package struct SchedulerDriver {
       let name = machine.definition.name
       var due: Timestamp? = now
       actions: for _ in 0..<SchedulerDriver.actionsPerTurn {
-        switch machine.next(try store.standing(of: name), at: now) {
+        switch machine.next(try store.standing(of: name, at: now), at: now) {
         case .open(let run):
           if case .opened(let id, _) = try store.openRun(run, at: now) { turn.opened[name, default: []].append(id) }
         case .skip(let nominalAt, let reason):

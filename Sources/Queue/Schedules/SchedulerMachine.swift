@@ -8,6 +8,8 @@ package struct ScheduleStanding: Hashable, Sendable {
   package let lastNominalAt: Timestamp?
   /// Whether members of an earlier run have not ended.
   package let hasOpenRun: Bool
+  /// A nominal time is never ahead of the clock that it was opened by.
+  package static let strayAfter = Duration.seconds(86_400)
 
   package init(lastNominalAt: Timestamp?, hasOpenRun: Bool) {
     self.lastNominalAt = lastNominalAt

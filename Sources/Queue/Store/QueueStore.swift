@@ -122,8 +122,9 @@ package protocol QueueStore: Sendable {
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws
 
   /// The latest nominal time that the clock (not an operator) opened or passed over, and whether any member of any run
-  /// has not ended.
-  func standing(of schedule: String) throws -> ScheduleStanding
+  /// has not ended. A time further ahead than ``ScheduleStanding/strayAfter`` was noted under a clock that was set back
+  /// since, and does not count: the schedule would wait for that clock's time to come.
+  func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding
 
   /// The newest runs first, with what became of their members.
   func runs(of schedule: String, limit: Int) throws -> [Run]

@@ -33,7 +33,8 @@ struct BacklogBench {
       ("finish", { try $0.finish() }),
     ]
     let reads: [(name: String, body: @Sendable (BenchQueue) throws -> Void)] = [
-      ("stats", { _ = try $0.store.stats() }), ("standing", { _ = try $0.store.standing(of: schedule) }),
+      ("stats", { _ = try $0.store.stats() }),
+      ("standing", { _ = try $0.store.standing(of: schedule, at: BenchQueue.now) }),
     ]
     var found: [String: [[Measured]]] = [:]
     for _ in 0..<rounds {

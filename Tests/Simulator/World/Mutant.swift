@@ -130,7 +130,9 @@ private final class MistakenQueue: RetentionStore, @unchecked Sendable {
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws {
     try base.skipRun(schedule: schedule, nominalAt: nominalAt, reason: reason, at: now)
   }
-  func standing(of schedule: String) throws -> ScheduleStanding { try base.standing(of: schedule) }
+  func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
+    try base.standing(of: schedule, at: now)
+  }
   func inspect(_ job: JobName) throws -> JobDetail? { try base.inspect(job) }
   func names(from first: JobName, through last: JobName, limit: Int) throws -> [JobName] {
     try base.names(from: first, through: last, limit: limit)

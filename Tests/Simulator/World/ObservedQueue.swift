@@ -148,7 +148,9 @@ struct ObservedQueue: RetentionStore, @unchecked Sendable {
   }
   func list(_ filter: JobFilter) throws -> [Job] { try base.list(filter) }
   func stats() throws -> [QueueStats] { try base.stats() }
-  func standing(of schedule: String) throws -> ScheduleStanding { try base.standing(of: schedule) }
+  func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
+    try base.standing(of: schedule, at: now)
+  }
   func runs(of schedule: String, limit: Int) throws -> [Run] { try base.runs(of: schedule, limit: limit) }
   func run(_ id: RunID) throws -> Run? { try base.run(id) }
   func fillRuns() throws -> [RunID] { try base.fillRuns() }

@@ -65,8 +65,8 @@ final class QueuePort: RetentionStore, @unchecked Sendable {
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws {
     try call(.skipRun) { try $0.skipRun(schedule: schedule, nominalAt: nominalAt, reason: reason, at: now) }
   }
-  func standing(of schedule: String) throws -> ScheduleStanding {
-    try call(.standing) { try $0.standing(of: schedule) }
+  func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
+    try call(.standing) { try $0.standing(of: schedule, at: now) }
   }
 
   func markCleared(_ jobs: [JobName], in state: JobState, at now: Timestamp) throws -> [JobName] {
