@@ -209,9 +209,10 @@ Documents a second, or milliseconds a document.
 ## How it is measured
 - Each engine is a process of its own that answers commands; in every round the engines take turns over the same documents,
   and the turn begins elsewhere in each. Engines far behind their kind are measured in every third round.
-- Our time includes tokenizing, and our int8 has the scales of a published model. The peers get token ids, sorted by length, in batches padded before the clock starts, at the
-  batch size and number of streams that were the fastest in a sweep on the same documents. ONNX Runtime's graph is fused by
-  its own optimizer; OpenVINO's and PyTorch's pool inside the graph; CTranslate2 has its oneDNN backend.
+- Our time includes tokenizing, and our int8 has the scales of a published model. The peers get token ids, sorted by length,
+  in batches padded before the clock starts, at the batch size and number of streams that were the fastest in a sweep on
+  the same documents. ONNX Runtime's graph is fused by its own optimizer; OpenVINO's and PyTorch's pool inside the graph;
+  CTranslate2 has its oneDNN backend.
 - Cosine: to fp32 PyTorch over 2,000 documents. Peak memory and load: a fresh process, which embeds a quarter of the
   documents; the peers' includes Python and their libraries, their load begins once the library is imported.
 - One document at a time: the median over 100 short texts, one stream. AVX2 alone: `EPHEMERALML_KERNEL=avx2` and
