@@ -1,7 +1,7 @@
 // Products of weights in blocks, included by kernels_template.h for each instruction set. The including file defines
 // CB_QUADW(sum, w, x, narrow), which adds four products of unsigned bytes of w by the signed bytes of x to each of
 // sixteen 32-bit lanes, exactly (narrow: those of w are below 64), CB_WROWS and CB_WPANELS, the block of the
-// micro-kernel for many rows, and CB_DROWS, the most rows that are multiplied straight from packed panels; it may define
+// micro-kernel for many rows, and CB_DROWS, the rows that are multiplied at once straight from packed panels; it may define
 // CB_ANY_TYPE, for one loop that looks at the format again and again instead of one for each.
 //
 // Few rows read each weight once and unpack it in registers. For more rows, some inputs of a few panels are unpacked
@@ -19,7 +19,12 @@ typedef uint32_t v16wb __attribute__((ext_vector_type(CB_LANES), aligned(1)));
 
 // Inputs that are unpacked at once, and rows that pass over them.
 #define CB_CHUNK 512
-#define CB_STRIP 96
+#define CB_STRIP 240
+// Up to so many rows, unpacking first does not pay.
+#define CB_FEW 32
+// Bytes by which a packed panel is asked for before it is needed: by itself the processor does not look far enough ahead
+// where there is much to compute for each byte.
+#define CB_AHEAD 4096
 
 #if !defined(CB_QUADW)
 #if defined(CB_QUAD_SPLIT)
@@ -137,6 +142,7 @@ INLINE void micro_direct(const int mr, const cb_block_type type, const int8_t *q
   UNROLL for (int i = 0; i < mr; i++) total[i] = 0.0f;
   for (size_t b = 0; b < blocks; b++, panel += CB_QUANT_BYTES(t.bits)) {
     const block_scales s = scales_of(type, scales, b);
+    UNROLL for (int line = 0; line < t.bits; line++) __builtin_prefetch(panel + CB_AHEAD + 64 * line);
     v16i sum[CB_DROWS];
     UNROLL for (int j = 0; j < 8; j++) {
       const bool begins = j == 0 || (j == 4 && type == CB_Q6_K), ends = j == 7 || (j == 3 && type == CB_Q6_K);
@@ -251,7 +257,7 @@ INLINE void linear_wide(const cb_block_type type, const int8_t *q, const cb_bloc
   for (; n <= CB_WROWS && i + n <= rows; i += n) \
     micro_wide(n < CB_WROWS ? n : CB_WROWS, type, q + i * w->inputs + b * CB_STEP, steps + i * blocks + b, \
                w->inputs, &chunk, some, totals + i * CB_WPANELS);
-      CB_ROWS_OF(6) CB_ROWS_OF(4) CB_ROWS_OF(2) CB_ROWS_OF(1)
+      CB_ROWS_OF(4) CB_ROWS_OF(2) CB_ROWS_OF(1)
 #undef CB_ROWS_OF
       if (b + some < blocks) continue;
       for (i = 0; i < rows; i++)
@@ -265,7 +271,7 @@ INLINE void linear_wide(const cb_block_type type, const int8_t *q, const cb_bloc
 INLINE void linear_of(const cb_block_type type, const int8_t *q, const cb_block_step *steps, size_t rows,
                       const cb_block_weight *w, size_t first, size_t count, const float *bias, cb_epilogue kind,
                       char *y, size_t ldy) {
-  const size_t whole = rows > CB_DROWS ? count / (CB_WPANELS * CB_LANES) * (CB_WPANELS * CB_LANES) : 0;
+  const size_t whole = rows > CB_FEW ? count / (CB_WPANELS * CB_LANES) * (CB_WPANELS * CB_LANES) : 0;
   for (size_t i = 0; i < rows; i += CB_STRIP) {
     const size_t some = rows - i < CB_STRIP ? rows - i : CB_STRIP;
     const int8_t *x = q + i * w->inputs;

@@ -13,7 +13,7 @@
 #define CB_QROWS 12
 #define CB_QPANELS 2
 #define CB_QUAD(sum, x, w) ((v16i)_mm512_dpbusd_epi32((__m512i)(sum), _mm512_set1_epi32(x), (__m512i)(w)))
-#define CB_WROWS 6
+#define CB_WROWS 4
 #define CB_WPANELS 2
 #define CB_DROWS 8
 #define CB_QUADW(sum, w, x, narrow) \

@@ -15,7 +15,7 @@
 #define CB_DOT2(sum, x, w) \
   ((v16)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)_mm512_set1_epi32((int32_t)(x)), (__m512bh)(w)))
 #define CB_ROUND16(v) ((v16h)(__m256i)_mm512_cvtneps_pbh((__m512)(v)))
-#define CB_WROWS 6
+#define CB_WROWS 4
 #define CB_WPANELS 2
 #define CB_DROWS 8
 #define CB_QUADW(sum, w, x, narrow) \

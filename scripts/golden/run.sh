@@ -17,6 +17,7 @@ venv=.cache/venv-golden
 export PYTHONDONTWRITEBYTECODE=1
 "$venv/bin/python" scripts/golden/reference.py "$model" Tests/Vectors/inference
 "$venv/bin/python" scripts/golden/encoders.py Tests/Vectors/encoders
+"$venv/bin/python" scripts/golden/gguf_files.py Tests/Vectors/gguf
 "$venv/bin/python" scripts/golden/decoders.py Tests/Vectors/decoders
 tables=Sources/Inference/Tokenizer/UnicodeTables.swift
 "$venv/bin/python" scripts/golden/unicode_tables.py > "$tables.new"
@@ -28,5 +29,5 @@ mv "$classes.new" "$classes"
 "$venv/bin/python" scripts/golden/chat_templates.py Tests/Vectors/chat-templates
 "$venv/bin/python" scripts/golden/decoder_tokens.py Tests/Vectors/tokenizers
 "$venv/bin/python" scripts/golden/decoder_gguf.py Tests/Vectors
-git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/decoders \
+git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/gguf Tests/Vectors/decoders \
   Tests/Vectors/tokenizers Tests/Vectors/chat-templates "$tables" "$classes"

@@ -30,6 +30,38 @@ extension FuzzTarget {
     try hold(header.dataStart + end == bytes.count, "tensors end where the file does")
   }
 
+  static let gguf = FuzzTarget(
+    "gguf", longestBytes: 8192,
+    seeds: { [GGUFSeeds.small, Array(try VectorFile.bytes("gguf/types.gguf").prefix(8192))] }
+  ) { bytes in
+    let header = try bytes.withUnsafeBytes { try GGUFHeader(parsing: $0, fileSize: bytes.count, file: "model.gguf") }
+    var end = 0
+    for tensor in header.tensors {
+      try hold(tensor.offset % header.alignment == 0, "a tensor is aligned")
+      try hold(tensor.offset >= end && tensor.offset - end < header.alignment, "tensors follow one another")
+      try hold(
+        tensor.type.byteCount(elements: tensor.elements) == tensor.byteCount, "a tensor is as large as its shape")
+      end = tensor.offset + tensor.byteCount
+      try hold(header[tensor.name] == tensor, "a tensor is found by its name")
+    }
+    try hold(header.dataStart + end <= bytes.count, "tensors end within the file")
+    // In pieces, the file is what it is in one: the same tensors, or a refusal.
+    let whole = Result { try bytes.withUnsafeBytes { try GGUFWeights($0, file: "model.gguf") } }
+    let pieces = Result {
+      let weights = GGUFWeights { _ in }
+      let stream = GGUFStream(file: "model.gguf", fileSize: bytes.count, receiver: weights)
+      for start in stride(from: 0, to: bytes.count, by: 37) {
+        try bytes[start..<min(start + 37, bytes.count)].withUnsafeBytes { try stream.append($0) }
+      }
+      try stream.finish()
+      return weights
+    }
+    switch (whole, pieces) {
+    case (.success, .success), (.failure, .failure): break
+    default: throw Violation("a file in pieces is judged as in one")
+    }
+  }
+
   /// `tokenizer.json`, an empty byte, and a text for it.
   static let tokenizerJSON = FuzzTarget("tokenizer-json", longestBytes: 16384, seeds: { TokenizerSeeds.json }) {
     bytes in
@@ -119,6 +151,23 @@ private enum SafetensorsSeeds {
     return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
       + [UInt8](repeating: 0, count: count)
   }
+}
+
+enum GGUFSeeds {
+  /// One key, and one tensor of F32, (1, 16).
+  static let small: [UInt8] = {
+    var bytes = Array("GGUF".utf8) + number(3, 4) + number(1, 8) + number(1, 8)
+    bytes += text("general.architecture") + number(8, 4) + text("llama")
+    bytes += text("t") + number(2, 4) + number(16, 8) + number(1, 8) + number(0, 4) + number(0, 8)
+    bytes += [UInt8](repeating: 0, count: -bytes.count & 31)
+    return bytes + [UInt8](repeating: 0, count: 64)
+  }()
+
+  private static func number(_ value: Int, _ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+  }
+
+  private static func text(_ text: String) -> [UInt8] { number(text.utf8.count, 8) + Array(text.utf8) }
 }
 
 enum TokenizerSeeds {
