@@ -14,6 +14,9 @@ struct HostileTemplateTests {
     } catch { return error }
   }
 
+  /// Five thousand members of a mapping.
+  private static let members = (0..<5000).map { "'k\($0)': 1, " }.joined()
+
   private static func many(_ text: String, _ count: Int) -> String { String(repeating: text, count: count) }
 
   @Test(
@@ -47,7 +50,11 @@ struct HostileTemplateTests {
       many("{% macro m() %}", 5000), many("{% set x %}", 5000), many("a", (256 << 10) + 1),
       "{{ ('x' * 1000000).zfill(9223372036854775807) }}", "{{ 'x' | indent(9223372036854775807) }}",
       "{{ ('\\n' * 1000000) | indent('y' * 1000) }}", "{{ [1, 2] | tojson(indent=9223372036854775807) }}",
-      "{{ (range(99999) | list * 9) | unique | length }}",
+      "{% set d = {" + many("'a': 1, ", 5000)
+        + "} %}{% for i in range(99999) %}{% for j in range(99999) %}{{ d.b }}{% endfor %}{% endfor %}",
+      "{% set l = range(99999) | list %}{% for i in l %}{% set m = l | list %}{% endfor %}",
+      "{% set s = 'b' * 1000000 %}{% for i in range(99999) %}{{ 'a'.strip(s) }}{{ 'a' | trim(s) }}{{ 'a'.replace('c', s) }}{% endfor %}",
+      "{{ f(" + many("1, ", 300) + ") }}", "{{ (range(99999) | list * 9) | unique | length }}",
       "{{ range(99999) | map('string') | sort | sort | sort | sort }}"
         + many("{{ range(99999) | map('string') | sort | join }}", 20),
     ])

@@ -18,7 +18,10 @@ enum TemplateFilters {
       return empty ? arguments.value(0, "default_value") ?? .string("") : value
     case "length", "count": return .integer(try count(value, interpreter))
     case "first", "last": return try end(of: value, first: name == "first", interpreter)
-    case "list": return try .list(of: try interpreter.items(of: value))
+    case "list":
+      let items = try interpreter.items(of: value)
+      try interpreter.meter.makeItems(items.count)
+      return try .list(of: items)
     case "items":
       if value.isUndefined { return try .list(of: []) }
       guard case .dictionary(let dictionary) = value else {
@@ -73,6 +76,7 @@ enum TemplateFilters {
     switch name {
     case "trim":
       try arguments.allow("chars")
+      try interpreter.meter.make(arguments.value(0, "chars")?.string?.utf8.count ?? 0)
       return TemplateText.strip(text, arguments.value(0, "chars")?.string)
     case "upper": return TemplateText.upper(text)
     case "lower": return TemplateText.lower(text)

@@ -141,11 +141,14 @@ extension TemplateInterpreter {
     let absent = TemplateValue.undefined("\(base.kind) has no attribute `\(name.prefix(64))`")
     switch base {
     case .undefined(let why): throw TemplateError(.evaluation, why)
-    case .namespace(let namespace): return namespace[name] ?? absent
+    case .namespace(let namespace):
+      try meter.step(namespace.members.count / 16 + 1)
+      return namespace[name] ?? absent
     case .loop(let loop): return loop[name] ?? absent
     case .dictionary(let dictionary):
       // As in Python, a method hides a member of its name, which is had by `["items"]` only.
       if TemplateMethods.ofMappings.contains(name) { return .method(base, name) }
+      try meter.step(dictionary.members.count / 16 + 1)
       return dictionary[name] ?? absent
     case .string: return TemplateMethods.ofTexts.contains(name) ? .method(base, name) : absent
     case .list, .tuple: return TemplateMethods.ofLists.contains(name) ? .method(base, name) : absent
@@ -288,6 +291,7 @@ extension TemplateInterpreter {
       }
       try meter.makeItems(members.count + arguments.named.count)
       for (name, value) in arguments.named {
+        try meter.step(members.count / 16 + 1)
         if let place = members.firstIndex(where: { $0.name == name }) {
           members[place].value = value
         } else {
@@ -295,9 +299,7 @@ extension TemplateInterpreter {
         }
       }
       if function == .dict { return .dictionary(try TemplateDictionary(unique: members)) }
-      let namespace = TemplateNamespace()
-      for member in members { try namespace.set(member.name, member.value) }
-      return .namespace(namespace)
+      return .namespace(try TemplateNamespace(unique: members))
     }
   }
 }

@@ -116,6 +116,7 @@ final class TemplateInterpreter {
       guard case .namespace(let namespace)? = scope[name] else {
         throw TemplateError(.evaluation, "only a namespace's members can be set", line: line)
       }
+      try meter.step(namespace.members.count / 16 + 1)
       do throws(TemplateError) { try namespace.set(member, value) } catch { throw error.at(line) }
     }
   }

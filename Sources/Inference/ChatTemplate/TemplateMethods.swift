@@ -72,6 +72,14 @@ enum TemplateMethods {
     _ name: String, _ text: String, _ arguments: TemplateCallArguments, _ interpreter: TemplateInterpreter
   ) throws(TemplateError) -> TemplateValue {
     try interpreter.meter.make(text.utf8.count)
+    // What is done with an argument takes as long as it is, at most.
+    for value in arguments.positional {
+      switch value {
+      case .string(let text): try interpreter.meter.make(text.utf8.count)
+      case .list(let list), .tuple(let list): try interpreter.meter.makeItems(list.items.count)
+      default: break
+      }
+    }
     func argument(_ place: Int, _ parameter: String = "") throws(TemplateError) -> String? {
       switch arguments.value(place, parameter) {
       case nil, TemplateValue.none?: return nil

@@ -257,6 +257,9 @@ extension TemplateParser {
       .slice(value, from: parts[0], to: parts[1], step: parts.count > 2 ? parts[2] : nil), over: height, line: line)
   }
 
+  /// Arguments of one call, and parameters of one macro.
+  static let argumentsLimit = 256
+
   /// What stands in brackets, which are the current token.
   mutating func arguments() throws(TemplateError) -> TemplateArguments {
     try expect(op: "(")
@@ -266,6 +269,9 @@ extension TemplateParser {
       if !isFirst { try expect(op: ",") }
       isFirst = false
       if isOp(")") { break }
+      guard arguments.positional.count + arguments.named.count < Self.argumentsLimit else {
+        throw error("more than \(Self.argumentsLimit) arguments")
+      }
       if isOp("*") || isOp("**") { throw error("arguments by `*` are not read") }
       if case .name(let name) = token.kind, isOpAhead("=") {
         advance()

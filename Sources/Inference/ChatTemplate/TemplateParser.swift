@@ -232,6 +232,7 @@ struct TemplateParser {
       if !parameters.isEmpty { try expect(op: ",") }
       if isOp(")") { break }
       let parameter = try self.name()
+      guard parameters.count < Self.argumentsLimit else { throw error("more than \(Self.argumentsLimit) parameters") }
       guard !parameters.contains(where: { $0.name == parameter }) else { throw error("a parameter stands twice") }
       parameters.append((parameter, skip(op: "=") ? try expression() : nil))
     }

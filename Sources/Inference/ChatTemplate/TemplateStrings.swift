@@ -86,6 +86,7 @@ struct TemplateStrings {
   }
 
   func replace(_ text: String, _ old: String, by new: String, limit: Int) throws(TemplateError) -> String {
+    try interpreter.meter.make(text.utf8.count + old.utf8.count + new.utf8.count)
     let (bytes, mark, other) = (Array(text.utf8), Array(old.utf8), Array(new.utf8))
     if mark.isEmpty {
       let parts = [""] + text.unicodeScalars.map { String($0) } + [""]

@@ -153,7 +153,16 @@ struct TemplateDictionary {
 
 /// What `namespace()` makes: the one thing of a template that can be changed from an inner scope.
 final class TemplateNamespace {
-  var members: [TemplateDictionary.Member] = []
+  private(set) var members: [TemplateDictionary.Member]
+
+  /// Takes members whose names are known to differ.
+  init(unique members: [TemplateDictionary.Member]) throws(TemplateError) {
+    guard !members.contains(where: { $0.name.hasPrefix("_") }) else {
+      throw TemplateError(.evaluation, "a namespace keeps no `_` names")
+    }
+    _ = try TemplateList.depth(over: members.lazy.map(\.value))
+    self.members = members
+  }
 
   subscript(name: String) -> TemplateValue? { members.first { $0.name == name }?.value }
 
