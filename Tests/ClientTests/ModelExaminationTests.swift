@@ -6,6 +6,14 @@ import Testing
 
 /// What `ephemeral models verify` finds out.
 struct ModelExaminationTests {
+  private static func isNear(_ run: ModelExamination.Run, _ least: Float) -> Bool {
+    switch run.nearness {
+    case .cosine(let cosine): cosine > least
+    case .difference(let difference): difference < 0.05
+    case nil: false
+    }
+  }
+
   private static func folder(_ model: TinyModel) throws -> String {
     let path = FileManager.default.temporaryDirectory.appending(path: "examined-\(UInt64.random(in: 0 ... .max))").path
     try model.write(to: path)
@@ -19,12 +27,12 @@ struct ModelExaminationTests {
     let examined = try ModelExamination(folder: path, readsWeights: true)
     #expect(examined.description.operations == ["embed"] && examined.config.hiddenSize == 32)
     #expect(examined.runs.map(\.precision) == Precision.allCases)
-    #expect(examined.runs.allSatisfy { ($0.cosine ?? 0) > 0.99 })
+    #expect(examined.runs.allSatisfy { Self.isNear($0, 0.99) })
     let file = try #require(examined.description.parts.first { $0.role == .weights })
     let fp32 = try #require(examined.runs.first { $0.precision == .fp32 }).footprint
     #expect(Double(fp32.weightBytes) > 0.7 * Double(file.size) && Double(fp32.weightBytes) < 1.3 * Double(file.size))
     #expect(examined.runs.allSatisfy { $0.footprint.weightBytes <= fp32.weightBytes })
-    #expect(try ModelExamination(folder: path, readsWeights: false).runs.allSatisfy { $0.cosine == nil })
+    #expect(try ModelExamination(folder: path, readsWeights: false).runs.allSatisfy { $0.nearness == nil })
   }
 
   @Test(
@@ -32,7 +40,7 @@ struct ModelExaminationTests {
     arguments: ["bert-classify", "bert-dense", "bert-score", "distilbert-lasttoken"])
   func kinds(_ name: String) throws {
     let path = Checkout.root.appending(path: "Tests/Vectors/encoders/\(name)").path
-    #expect(try ModelExamination(folder: path, readsWeights: true).runs.allSatisfy { ($0.cosine ?? 0) > 0.9 })
+    #expect(try ModelExamination(folder: path, readsWeights: true).runs.allSatisfy { Self.isNear($0, 0.9) })
   }
 
   @Test(

@@ -6,9 +6,17 @@ package struct ModelExamination: Sendable {
   package struct Run: Sendable {
     package let precision: Precision
     package let footprint: ModelFootprint
-    /// How near its result on one short text is to fp32's, as a cosine: a look, no measure of accuracy. Nil where the
-    /// weights were not read.
-    package let cosine: Float?
+    /// How near its result on one short text is to fp32's: a look, no measure of accuracy. Nil where the weights were not
+    /// read.
+    package let nearness: Nearness?
+  }
+
+  /// How near two results are, by what they are.
+  package enum Nearness: Sendable, Equatable {
+    /// Of embeddings.
+    case cosine(Float)
+    /// The greatest difference of two scores of one label: between single numbers a cosine says nothing.
+    case difference(Float)
   }
 
   package let description: ModelDescription
@@ -31,7 +39,7 @@ package struct ModelExamination: Sendable {
       runs = Precision.allCases.enumerated().map { index, precision in
         Run(
           precision: precision, footprint: ModelFootprint(config, precision: precision),
-          cosine: outputs.map { Self.cosine($0[index], $0[0]) })
+          nearness: outputs.map { Self.nearness($0[index], $0[0], of: config) })
       }
     } catch {
       throw ClientError(
@@ -47,6 +55,11 @@ package struct ModelExamination: Sendable {
     } catch {
       throw ModelError("model", "gives no finite result in \(model.precision.rawValue)")
     }
+  }
+
+  private static func nearness(_ left: [Float], _ right: [Float], of config: ModelConfig) -> Nearness {
+    guard case .classification = config.output else { return .cosine(cosine(left, right)) }
+    return .difference(zip(left, right).map { abs($0 - $1) }.max() ?? 0)
   }
 
   private static func cosine(_ left: [Float], _ right: [Float]) -> Float {

@@ -47,7 +47,7 @@ extension ModelsCommand {
       )
       for run in examined.runs {
         let (held, each) = (run.footprint.weightBytes, run.footprint.activationBytesPerThread)
-        let near = run.cosine.map { run.precision == .fp32 ? "" : "; one text's cosine to fp32 \($0)" } ?? ""
+        let near = run.precision == .fp32 ? "" : run.nearness.map(Self.shown) ?? ""
         say(run.precision.rawValue, "\(Shown.bytes(held)) of weights, \(Shown.bytes(each)) more for each thread\(near)")
       }
       say("loading", "takes the weight files' \(Shown.bytes(weightBytes)) beside")
@@ -67,6 +67,13 @@ extension ModelsCommand {
       case .classification(let head):
         let names = head.labels.prefix(5).joined(separator: ", ") + (head.labels.count > 5 ? ", …" : "")
         return "\(Shown.count(UInt64(head.labels.count), "label")) (\(names)), \(head.function.rawValue)"
+      }
+    }
+
+    private static func shown(_ nearness: ModelExamination.Nearness) -> String {
+      switch nearness {
+      case .cosine(let cosine): "; one text's cosine to fp32 \(cosine)"
+      case .difference(let difference): "; one text's scores are within \(difference) of fp32's"
       }
     }
 
