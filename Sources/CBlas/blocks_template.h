@@ -313,7 +313,9 @@ static void quantize_blocks(const float *x, size_t rows, size_t width, int8_t *q
     const v16 am = __builtin_elementwise_abs(a), bm = __builtin_elementwise_abs(b);
     const float most = max16(am > bm ? am : bm);
     const bool some = most >= 1e-30f;
-    const float step = some ? most / 127.0f : 0.0f, inverse = some ? 127.0f / most : 0.0f;
+    // 0, or NaN where one is infinite or no number: comparisons pass over a NaN, and the row would look finite.
+    const float wrong = sum16(a * 0.0f + b * 0.0f);
+    const float step = (some ? most / 127.0f : 0.0f) + wrong, inverse = some ? 127.0f / most : 0.0f;
     const v16i low = quantized16(a, inverse), high = quantized16(b, inverse);
     const v16t bytes[2] = {__builtin_convertvector(low, v16t), __builtin_convertvector(high, v16t)};
     memcpy(q + i, bytes, sizeof bytes);

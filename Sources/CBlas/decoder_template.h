@@ -4,7 +4,8 @@
 // A token's result depends on its own sequence up to it alone, bit for bit. Pages and the sixteen lanes of every sum lie
 // at fixed positions of the sequence, so it does not tell with which tokens it was computed at once: what lies outside
 // a token's reach has the weight 0, which changes a sum in nothing but the sign of a zero, and that is taken off at the
-// end. (The reach's other side must be finite for that: pages are zeroed before another sequence gets them.)
+// end. (What lies outside must be finite for that: pages are zeroed before another sequence gets them, and tokens of
+// two pages are never computed at once.)
 
 static void rmsnorm(const float *x, size_t rows, size_t width, const float *gain, float epsilon, float *out) {
   for (size_t r = 0; r < rows; r++, x += width, out += width) {
@@ -79,8 +80,11 @@ INLINE void attend(const bool half, const float *q, size_t ldq, size_t rows, siz
                    const cb_cache *cache, float *scratch, float *out, size_t ldo) {
   const size_t d = cache->head_width, size = half ? sizeof(uint16_t) : sizeof(float), area = CB_PAGE * d;
   float *queries = scratch, *mixed = queries + CB_ROWS * d, *scores = mixed + CB_ROWS * d;
-  for (size_t f = 0; f < rows * group; f += CB_ROWS) {
-    const size_t count = rows * group - f < CB_ROWS ? rows * group - f : CB_ROWS;
+  // Never beyond a page: an infinity behind it, times the weight 0, would be a NaN in a page that others may share.
+  for (size_t f = 0, count; f < rows * group; f += count) {
+    const size_t own = (CB_PAGE - (cache->position + f / group) % CB_PAGE) * group - f % group;
+    count = rows * group - f < CB_ROWS ? rows * group - f : CB_ROWS;
+    count = own < count ? own : count;
     const size_t first = reach(cache->position + f / group + 1, cache->window) / CB_PAGE;
     const size_t last = (cache->position + (f + count - 1) / group) / CB_PAGE;
     const size_t base = first * CB_PAGE, span = (last + 1 - first) * CB_PAGE;

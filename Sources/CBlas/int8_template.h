@@ -43,17 +43,18 @@ INLINE void quantize_rows(const void *x, bool half, size_t rows, size_t width, c
                           cb_row *row) {
   const size_t bytes = width * (half ? sizeof(uint16_t) : sizeof(float));
   for (size_t r = 0; r < rows; r++, x = (const char *)x + bytes, q += width) {
-    v16 low = 0.0f, high = 0.0f;
+    v16 low = 0.0f, high = 0.0f, wrong = 0.0f;
     for (size_t i = 0; i < width; i += CB_LANES) {
       v16 v = activation16(x, half, i, factor);
+      wrong += v * 0.0f;  // NaN where it is infinite or no number: comparisons pass over a NaN
       low = v < low ? v : low;
       high = v > high ? v : high;
     }
     const float least = -max16(-low), most = max16(high), span = most - least;
-    const float step = span / 255.0f, inverse = span > 0.0f ? 255.0f / span : 0.0f;
+    const float step = span / 255.0f + sum16(wrong), inverse = span > 0.0f ? 255.0f / span : 0.0f;
     const float magic = 12582912.0f;  // 1.5 · 2²³: adding it rounds to an integer
     const float zero = (-least * inverse + magic) - magic;
-    row[r] = (cb_row){step, (int32_t)zero};
+    row[r] = (cb_row){step, zero == zero ? (int32_t)zero : 0};
     for (size_t i = 0; i < width; i += CB_LANES) {
       v16 v = activation16(x, half, i, factor);
       v = fma16(v, (v16)inverse, (v16)zero);

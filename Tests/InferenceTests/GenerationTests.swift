@@ -190,5 +190,17 @@ struct GenerationTests {
     let results = generator.run([bad, good, bad, good])
     #expect(results[0] == .failure(.notFinite) && results[2] == .failure(.notFinite))
     #expect(try results[1].get() == results[3].get())
+
+    // A page that both begin with is whole before the number that runs over, and is shared.
+    limits.sequences = 1
+    let page = (0..<PagePool.tokens).map { Int32(5 + $0 % 7) }
+    let (first, second) = (
+      GenerationRequest(prompt: page + [50, 6], item: "", sampling: settings),
+      GenerationRequest(prompt: page + [5, 6], item: "", sampling: settings)
+    )
+    let alone = try BatchGenerator(model, bytes: DecoderRun.bytes, limits: limits, threads: 1).run([second])[0].get()
+    let both = BatchGenerator(model, bytes: DecoderRun.bytes, limits: limits, threads: 1).run([first, second])
+    #expect(both[0] == .failure(.notFinite))
+    #expect(try both[1].get() == alone)
   }
 }

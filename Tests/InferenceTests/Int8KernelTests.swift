@@ -89,6 +89,23 @@ struct Int8KernelTests {
     #expect(alone.bytes == Array(q.bytes[(7 * width)..<(8 * width)]) && alone.zeros[0] == q.zeros[7])
   }
 
+  @Test("an infinity or what is no number makes its own row's products no number, and no other's")
+  func badRows() {
+    let (width, outputs) = (64, 32)
+    let weight = Weight(Self.numbers(width * outputs, seed: 21), outputs: outputs, inputs: width)
+    let bias = [Float](repeating: 0, count: outputs)
+    for bad in [Float.nan, .infinity, -.infinity] {
+      for places in [[3], [40], Array(0..<width)] {
+        var x = Self.numbers(3 * width, seed: 22)
+        for place in places { x[width + place] = bad }
+        var y = [Float](repeating: 0, count: 3 * outputs)
+        weight.apply(Quantized(x, width: width), bias: bias, CB_BIAS, to: &y)
+        #expect(y[outputs..<(2 * outputs)].allSatisfy { !$0.isFinite }, "\(bad) at \(places.count) places")
+        #expect((y[..<outputs] + y[(2 * outputs)...]).allSatisfy { $0.isFinite })
+      }
+    }
+  }
+
   @Test("a channel's factor multiplies it before the row becomes bytes")
   func channelFactor() {
     let width = 48

@@ -75,6 +75,24 @@ struct QuantizedLinearTests {
     }
   }
 
+  @Test("an infinity or what is no number makes its own row's products no number", arguments: GGUFTensorType.allCases)
+  func notFinite(type: GGUFTensorType) throws {
+    let (outputs, inputs) = (16, 256)
+    let linear = try Self.linear(
+      type, Self.tensor(type, outputs: outputs, inputs: inputs), outputs: outputs, inputs: inputs)
+    let scratch = QuantizedLinear.Scratch(rows: 3, inputs: inputs)
+    for bad in [Float.nan, .infinity, -.infinity] {
+      for places in [[3], [40], Array(0..<inputs)] {
+        var x = Self.numbers(3 * inputs, seed: 22)
+        for place in places { x[inputs + place] = bad }
+        var y = [Float](repeating: 0, count: 3 * linear.width)
+        linear.apply(x, rows: 3, CB_BIAS, to: &y, using: scratch)
+        #expect(y[16..<32].allSatisfy { !$0.isFinite }, "\(bad) at \(places.count) places")
+        #expect((y[..<16] + y[32...]).allSatisfy { $0.isFinite })
+      }
+    }
+  }
+
   @Test("y = epilogue(x · Wᵀ + b), as the dequantised weights give it", arguments: GGUFTensorType.allCases)
   func product(type: GGUFTensorType) throws {
     let (rows, outputs, inputs) = (11, 40, 768)

@@ -47,7 +47,15 @@ extension DecoderConfig {
     guard try reader.integer("rope.dimension_count", in: 2...1024, default: headWidth) == headWidth else {
       throw reader.failure("rope.dimension_count", "must be the width of a head")
     }
-    let type = try reader.string("rope.scaling.type", default: "none")
+    let unread = ["ext_factor", "attn_factor", "beta_fast", "beta_slow", "log_multiplier"]
+    for key in ["rope.scale_linear"] + unread.map({ "rope.scaling.yarn_\($0)" }) where reader.has(key) {
+      throw reader.failure(key, "is not supported")
+    }
+    // As llama.cpp takes it.
+    let type = try reader.string("rope.scaling.type", default: reader.has("rope.scaling.factor") ? "linear" : "none")
+    guard type == "yarn" || !reader.has("rope.scaling.attn_factor") else {
+      throw reader.failure("rope.scaling.attn_factor", "is supported with yarn only")
+    }
     let original = try reader.integer("rope.scaling.original_context_length", in: 8...contextLimit, default: context)
     let scaling: RotaryEmbedding.Scaling
     switch type {
@@ -103,8 +111,11 @@ struct GGUFSettings {
 
   func integer(_ name: String, in range: ClosedRange<Int>, default fallback: Int? = nil) throws(ModelError) -> Int {
     guard let value = header.metadata[key(name)] else {
-      if let fallback { return fallback }
-      throw failure(name, "is missing")
+      guard let fallback else { throw failure(name, "is missing") }
+      guard range.contains(fallback) else {
+        throw failure(name, "is missing, and \(fallback), which would follow from the others, is out of range")
+      }
+      return fallback
     }
     guard let integer = value.integer, range.contains(integer) else {
       throw failure(name, "must be an integer from \(range.lowerBound) to \(range.upperBound)")

@@ -98,7 +98,7 @@ package final class BatchGenerator {
 
   /// Wipes what is left of texts in memory: call it between jobs.
   package func wipe() {
-    while let page = shared.evict() { pool.give(page) }
+    for page in shared.removeAll() { pool.give(page) }
     activations.wipe()
   }
 

@@ -62,11 +62,17 @@ struct SharedPages {
 
   /// Gives up the page that nobody has read for longest; nil when all are read.
   mutating func evict() -> UnsafeMutableRawPointer? {
-    let unread = nodes.filter { $0.value.readers == 0 && $0.value.children == 0 }
+    let unread = nodes.lazy.filter { $0.value.readers == 0 && $0.value.children == 0 }
     guard let (place, node) = unread.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return nil }
     nodes[place] = nil
     places[node.key] = nil
     nodes[node.key.parent]?.children -= 1
     return node.page
+  }
+
+  /// Gives up all pages, which nobody reads.
+  mutating func removeAll() -> [UnsafeMutableRawPointer] {
+    defer { (nodes, places) = ([:], [:]) }
+    return nodes.values.map(\.page)
   }
 }

@@ -79,7 +79,10 @@ package struct EvidenceBundle {
   }
 
   private static func put(_ bytes: [UInt8], _ path: String) throws {
-    try OpenedFile(creating: path, mode: PrivateFiles.publicMode).write(bytes)
+    let file = try OpenedFile(creating: path, mode: PrivateFiles.publicMode)
+    try file.write(bytes)
+    // Evidence that is handed on must not be empty files after a power cut.
+    try file.sync()
   }
 }
 
