@@ -166,6 +166,27 @@ struct ConstraintTests {
         && !Self.accepts(shapes, #"{"kind":"a","y":""}"#))
   }
 
+  @Test("an automaton that grew too large gives way to a new one, which knows what was written")
+  func bounded() throws {
+    let source = try Self.source(nil)
+    var constraint = source.constraint()
+    var arenas = 1
+    constraint.advance(Int32(UInt8(ascii: "{")))
+    for member in 0..<300 {
+      let arena = source.arena()
+      let added = "\(member > 0 ? "," : "")\"a-name-of-the-text-\(member)\":1"
+      for byte in added.utf8 { constraint.advance(Int32(byte)) }
+      #expect(arena.bytes < 2 * JSONAutomaton.bytesLimit)
+      if source.arena() !== arena { arenas += 1 }
+    }
+    #expect(arenas > 1)
+    var again = constraint
+    for byte in #","a-name-of-the-text-0":1}"#.utf8 { again.advance(Int32(byte)) }
+    #expect(!again.mayEnd)
+    constraint.advance(Int32(UInt8(ascii: "}")))
+    #expect(constraint.mayEnd)
+  }
+
   @Test(
     "what is not held to is refused by its name, and so is what allows nothing",
     arguments: [
@@ -188,6 +209,9 @@ struct ConstraintTests {
       (#"{"type":"string","minLength":-1}"#, "`minLength`"),
       (#"{"type":"number","minimum":0.0000001}"#, "`minimum` must be"),
       (#"{"type":"number","maximum":1e30}"#, "`maximum` must be"),
+      (#"{"type":"number","maximum":9223372036854.9}"#, "`maximum` must be"),
+      (#"{"type":"number","minimum":-9223372036854.775809}"#, "`minimum` must be"),
+      (#"{"type":"number","maximum":9007199254740991.999999}"#, "`maximum` must be"),
       (#"{"type":"object","required":["a"],"additionalProperties":false}"#, "no value"),
       (#"{"required":5}"#, "`required`"),
       (#"{"anyOf":[{}],"type":"string"}"#, "must stand alone"),

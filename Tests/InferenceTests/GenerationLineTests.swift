@@ -73,6 +73,7 @@ struct GenerationLineTests {
       (chat(#""top_p":0"#), .invalidValue, "body.top_p"),
       (chat(#""min_p":1.1"#), .invalidValue, "body.min_p"), (chat(#""top_k":-2"#), .invalidValue, "body.top_k"),
       (chat(#""seed":1.5"#), .invalidValue, "body.seed"), (chat(#""max_tokens":0"#), .invalidValue, "body.max_tokens"),
+      (chat(#""max_tokens":131073"#), .invalidValue, "body.max_tokens"),
       (chat(#""max_tokens":1,"max_completion_tokens":2"#), .invalidValue, "body.max_completion_tokens"),
       (chat(#""stop":"""#), .invalidValue, "body.stop"), (chat(#""stop":[1]"#), .invalidValue, "body.stop"),
       (chat(#""stop":5"#), .invalidValue, "body.stop"),
@@ -130,6 +131,20 @@ struct GenerationLineTests {
     for end in chat.encoded().indices {
       #expect(throws: OutputLineError.self) { try OutputLine(parsing: Array(chat.encoded()[..<end])) }
     }
+  }
+
+  @Test("an answer is never a line that its owner's reader refuses", arguments: ["\u{1}", "é", "\"", "a😀"])
+  func longAnswers(piece: String) throws {
+    let text = String(repeating: piece, count: (4 << 20) / piece.utf8.count)
+    let line = OutputLine.CompletionLine(
+      index: 0, customID: "r", model: "m", isChat: true, text: text, finish: .stop, promptTokens: 1, outputTokens: 9)
+    let bytes = line.encoded()
+    #expect(bytes.count <= LineLimits.outputLineBytes && bytes.count > LineLimits.outputLineBytes - 8)
+    guard case .completion(let read) = try OutputLine(parsing: bytes) else {
+      Issue.record("another kind of line")
+      return
+    }
+    #expect(read.finish == .length && read.outputTokens == 9 && text.utf8.starts(with: read.text.utf8))
   }
 
   @Test("items with one schema share one automaton, and a schema that is not held to is the line's fault")

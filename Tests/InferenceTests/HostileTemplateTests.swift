@@ -68,6 +68,58 @@ struct HostileTemplateTests {
   }
 
   @Test(
+    "one step takes no longer than what is paid for it",
+    arguments: [
+      "{{ ('a' * 4000000).rfind('b' * 9 ~ 'a' * 9 ~ 'a' * 2000000) }}{{ ('a' * 2000000).rfind('b' ~ 'a' * 1000000) }}"
+        + many("{{ ('ab' * 1000000).rfind('b' ~ 'ab' * 500000) }}", 9),
+      "{% set d = {'a' * 1000000: 1} %}{{ ([d] * 2000) | map('string') | list | length }}",
+      "{% set d = {'a' * 1000000: 1} %}{{ ([d] * 2000) | map('tojson') | list | length }}",
+      "{% set l = range(9000) | list %}{% for i in range(99999) %}{% if l|string %}{% endif %}{% endfor %}",
+      "{% set ns = namespace(x=range(2000) | list) %}" + many("{% set ns.x = [ns.x] %}", 28)
+        + "{% for i in range(99999) %}{% set t = ns.x | tojson(indent=32) %}{% endfor %}",
+      many("{% set x %}{{ 'a' * 3000000 }}", 12) + many("{% endset %}", 12),
+      "{{ ('\\n' * 4000000).splitlines() | length }}",
+      "{{ ('\\n' * 4000000) | indent | length }}", "{{ (',' * 9000000).count(',') }}", "{{ (' 1' * 9000000) | int }}",
+      "{{ (' 1' * 9000000) | float }}", "{{ range(99999) | map(attribute='a.' * 4000) | list }}",
+      "{% set n = 'a' * 1000000 %}{% set d = {n ~ 'b': 1} %}{% for i in range(99999) %}{{ d[n ~ 'c'] }}{% endfor %}",
+      "{% set n = 'a' * 1000000 %}{% set d = {n ~ 'b': 1} %}{% set m = n ~ 'c' %}{% for i in range(99999) %}{{ d.get(m) }}{{ m in d }}{% endfor %}",
+      "{% set p = 'a' * 100000 %}{% set t = (p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p) %}{% set s = p ~ 'b' %}"
+        + "{% for i in range(99999) %}{{ s.endswith(t) }}{% endfor %}",
+      "{% for " + (0..<5000).map { "n\($0)" }.joined(separator: ", ")
+        + " in [range(5000) | list] * 9000 %}{% endfor %}",
+    ])
+  func payment(source: String) {
+    var limits = TemplateLimits()
+    (limits.steps, limits.valueBytes) = (1_000_000, 32 << 20)
+    let error = Self.refusal(source, limits: limits)
+    #expect(error?.kind == .limit, "\(source.prefix(100)): \(error.map(\.description) ?? "ends well")")
+  }
+
+  @Test("a name of more than 256 bytes is refused, and a message quotes little of a longer one")
+  func names() {
+    #expect(Self.refusal("{{ \(Self.many("a", 256)) is defined }}") == nil)
+    #expect(Self.refusal("{{ \(Self.many("a", 257)) is defined }}")?.reason == "a name of more than 256 bytes")
+    let long = Self.refusal("{{ messages[0]['e' ~ '\\u0301' * 100000].x }}")
+    #expect(long?.kind == .evaluation && long?.reason.utf8.count ?? 0 < 300)
+  }
+
+  @Test(
+    "what is searched and cut is what Python finds",
+    arguments: [
+      ("{{ 'aaaa'.rfind('aa') }},{{ 'aéa'.rfind('a') }},{{ 'ab'.rfind('') }},{{ 'ab'.rfind('c') }}", "2,2,2,-1"),
+      ("{{ 'aé'.replace('', '-') }},{{ ''.replace('', '-') }},{{ 'ab'.replace('', '') }}", "-a-é-,-,ab"),
+      (
+        "{{ 'a\\r\\nb\\rc\\n'.splitlines() }}{{ 'a\\r\\n\\nb'.splitlines(true) }}",
+        "['a', 'b', 'c']['a\\r\\n', '\\n', 'b']"
+      ),
+      ("{{ {'a.b': 1}['a.b'] }}{{ [{'a': {'b': 2}}] | map(attribute='a.b') | join }}", "12"),
+      ("{% set ns = namespace(a=1) %}{% set ns.a = 2 %}{% set ns.b = 3 %}{{ ns.a }}{{ ns['b'] }}", "23"),
+    ])
+  func answers(source: String, text: String) throws {
+    #expect(String(decoding: try ChatTemplate(parsing: source.utf8).render([]), as: UTF8.self) == text)
+  }
+
+  @Test(
     "arithmetic and places that would trap are errors, or what Python says",
     arguments: [
       "{{ 9223372036854775807 + 1 }}", "{{ -9223372036854775807 - 2 }}", "{{ 9223372036854775807 * 2 }}",

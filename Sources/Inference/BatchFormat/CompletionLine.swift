@@ -31,8 +31,16 @@ extension OutputLine {
       self.created = created
     }
 
-    /// The line without its newline.
+    /// The line without its newline. A text with which it would be longer than what its owner's reader holds is cut, and
+    /// then says `length` as its end.
     package func encoded() -> [UInt8] {
+      let whole = encoded(text, finish)
+      guard whole.count > LineLimits.outputLineBytes else { return whole }
+      let room = LineLimits.outputLineBytes - encoded("", .length).count
+      return encoded(JSONText.start(of: text, bytes: room), .length)
+    }
+
+    private func encoded(_ text: String, _ finish: Generation.FinishReason) -> [UInt8] {
       var json = JSONText(reserving: text.utf8.count + 512)
       json.raw("{\"id\":\"batch_req_\(index + 1)\",\"custom_id\":")
       json.string(customID)

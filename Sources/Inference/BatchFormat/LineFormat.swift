@@ -26,6 +26,8 @@ package enum LineLimits {
   static let generationJSON = JSONLimits(bytes: lineBytes, depth: 64, values: 50_000)
   /// Messages of one conversation.
   static let messages = 1000
-  /// Tokens of output that one line may ask for.
-  static let outputTokens = 1 << 20
+  /// Bytes of an output line without its newline and padding: what readers of results hold at most.
+  package static let outputLineBytes = 4 << 20
+  /// Tokens of output that one line may ask for: with 32 bytes each they fill an output line.
+  static let outputTokens = 1 << 17
 }

@@ -14,7 +14,8 @@ extension OutputLine {
   package init(parsing bytes: [UInt8]) throws(OutputLineError) {
     let value: JSONValue
     do {
-      value = try JSONValue(parsing: bytes, limits: JSONLimits(bytes: 4 << 20, depth: 8, values: 20_000))
+      value = try JSONValue(
+        parsing: bytes, limits: JSONLimits(bytes: LineLimits.outputLineBytes, depth: 8, values: 20_000))
     } catch {
       throw OutputLineError(reason: error.description)
     }

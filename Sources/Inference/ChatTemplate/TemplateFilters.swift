@@ -30,7 +30,7 @@ enum TemplateFilters {
       try interpreter.meter.makeItems(dictionary.members.count)
       return try TemplateMethods.items(of: dictionary)
     case "tojson": return .string(try TemplateJSON.text(value, arguments, interpreter))
-    case "abs", "int", "float", "round": return try TemplateNumbers.apply(name, to: value, arguments)
+    case "abs", "int", "float", "round": return try TemplateNumbers.apply(name, to: value, arguments, interpreter)
     case "string", "safe": return .string(try interpreter.text(value))
     case "trim", "upper", "lower", "title", "capitalize", "replace", "indent":
       return .string(try text(name, try interpreter.text(value), arguments, interpreter))
@@ -120,7 +120,8 @@ enum TemplateFilters {
       }
       margin = String(repeating: " ", count: max(0, width))
     }
-    let lines = TemplateText.lines(text + "\n")
+    let lines = try TemplateStrings(interpreter).lines(text + "\n")
+    try interpreter.meter.makeItems(lines.count)
     let (bytes, overflow) = lines.count.multipliedReportingOverflow(by: margin.utf8.count)
     try interpreter.meter.make(overflow ? .max : bytes + text.utf8.count)
     let blank = arguments.value(2, "blank")?.isTrue ?? false
@@ -133,8 +134,10 @@ enum TemplateFilters {
 /// Filters of numbers.
 enum TemplateNumbers {
   static func apply(
-    _ name: String, to value: TemplateValue, _ arguments: TemplateCallArguments
+    _ name: String, to value: TemplateValue, _ arguments: TemplateCallArguments, _ interpreter: TemplateInterpreter
   ) throws(TemplateError) -> TemplateValue {
+    // A text is stripped twice at most.
+    if let text = value.string { try interpreter.meter.make(2 * text.utf8.count) }
     switch name {
     case "abs":
       if case .float(let number) = value { return .float(number.magnitude) }

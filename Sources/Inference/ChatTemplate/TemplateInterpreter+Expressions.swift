@@ -35,7 +35,7 @@ extension TemplateInterpreter {
   private func value(_ kind: TemplateExpression.Kind, _ scope: TemplateScope) throws(TemplateError) -> TemplateValue {
     switch kind {
     case .value(let literal): return Self.value(literal)
-    case .name(let name): return scope[name] ?? .undefined("`\(name)` is undefined")
+    case .name(let name): return try variable(name, scope) ?? .undefined("`\(name)` is undefined")
     case .list(let items): return try .list(of: try values(items, scope))
     case .tuple(let items): return .tuple(try TemplateList(try values(items, scope)))
     case .dictionary(let members): return try dictionary(members, scope)
@@ -110,8 +110,7 @@ extension TemplateInterpreter {
         throw TemplateError(.evaluation, "only texts name the members of a mapping")
       }
       let value = try evaluate(member.value, scope)
-      try meter.step(result.count / 16 + 1)
-      if let place = result.firstIndex(where: { TemplateText.equal($0.name, name) }) {
+      if let place = try place(of: name, in: result) {
         result[place].value = value
       } else {
         result.append(.init(name, value))
@@ -138,30 +137,53 @@ extension TemplateInterpreter {
   // MARK: attributes and items
 
   func attribute(of base: TemplateValue, _ name: String) throws(TemplateError) -> TemplateValue {
-    let absent = TemplateValue.undefined("\(base.kind) has no attribute `\(name.prefix(64))`")
+    if case .undefined(let why) = base { throw TemplateError(.evaluation, why) }
+    // `x["…"]` may ask for a name of any length, which no method has.
+    let isShort = name.utf8.count <= TemplateLexer.nameBytesLimit
     switch base {
-    case .undefined(let why): throw TemplateError(.evaluation, why)
     case .namespace(let namespace):
-      try meter.step(namespace.members.count / 16 + 1)
-      return namespace[name] ?? absent
-    case .loop(let loop): return loop[name] ?? absent
+      if let place = try place(of: name, in: namespace.members) { return namespace.members[place].value }
+    case .loop(let loop) where isShort: if let value = loop[name] { return value }
     case .dictionary(let dictionary):
       // As in Python, a method hides a member of its name, which is had by `["items"]` only.
-      if TemplateMethods.ofMappings.contains(name) { return .method(base, name) }
-      try meter.step(dictionary.members.count / 16 + 1)
-      return dictionary[name] ?? absent
-    case .string: return TemplateMethods.ofTexts.contains(name) ? .method(base, name) : absent
-    case .list, .tuple: return TemplateMethods.ofLists.contains(name) ? .method(base, name) : absent
-    default: return absent
+      if isShort, TemplateMethods.ofMappings.contains(name) { return .method(base, name) }
+      if let place = try place(of: name, in: dictionary.members) { return dictionary.members[place].value }
+    case .string where isShort: if TemplateMethods.ofTexts.contains(name) { return .method(base, name) }
+    case .list where isShort, .tuple where isShort:
+      if TemplateMethods.ofLists.contains(name) { return .method(base, name) }
+    default: break
     }
+    return .undefined("\(base.kind) has no attribute `\(TemplateText.start(of: name))`")
+  }
+
+  /// Where the member of a name is. Names are compared where they are of one length, and this is paid for.
+  func place(of name: String, in members: [TemplateDictionary.Member]) throws(TemplateError) -> Int? {
+    try meter.step(members.count / 16 + 1)
+    let length = name.utf8.count
+    var unpaid = 0
+    for (place, member) in members.enumerated() where member.name.utf8.count == length {
+      unpaid += length
+      if unpaid >= 4096 {
+        try meter.read(unpaid)
+        unpaid = 0
+      }
+      if TemplateText.equal(member.name, name) { return place }
+    }
+    try meter.step(unpaid / 16)
+    return nil
+  }
+
+  /// The value of a variable; nil where there is none. Each scope on the way looks the name up.
+  func variable(_ name: String, _ scope: TemplateScope) throws(TemplateError) -> TemplateValue? {
+    try meter.step(scope.depth * (8 + name.utf8.count) / 64)
+    return scope[name]
   }
 
   func item(of base: TemplateValue, _ index: TemplateValue) throws(TemplateError) -> TemplateValue {
     if case .undefined(let why) = base { throw TemplateError(.evaluation, why) }
     switch (base, index) {
     case (.dictionary(let dictionary), .string(let name)):
-      try meter.step(dictionary.members.count / 16 + 1)
-      if let value = dictionary[name] { return value }
+      if let place = try place(of: name, in: dictionary.members) { return dictionary.members[place].value }
     case (.namespace, .string(let name)), (.loop, .string(let name)): return try attribute(of: base, name)
     case (.list(let list), _), (.tuple(let list), _):
       if let place = index.integer {
@@ -291,8 +313,7 @@ extension TemplateInterpreter {
       }
       try meter.makeItems(members.count + arguments.named.count)
       for (name, value) in arguments.named {
-        try meter.step(members.count / 16 + 1)
-        if let place = members.firstIndex(where: { $0.name == name }) {
+        if let place = try place(of: name, in: members) {
           members[place].value = value
         } else {
           members.append(.init(name, value))

@@ -133,8 +133,9 @@ extension TemplateInterpreter {
     case (.dictionary(let x), .dictionary(let y)):
       guard x.members.count == y.members.count else { return false }
       for member in x.members {
-        try meter.step(y.members.count / 16 + 1)
-        guard let other = y[member.name], try equal(member.value, other) else { return false }
+        guard let place = try place(of: member.name, in: y.members),
+          try equal(member.value, y.members[place].value)
+        else { return false }
       }
       return true
     case (.namespace(let x), .namespace(let y)): return x === y
@@ -169,8 +170,7 @@ extension TemplateInterpreter {
       return try find(part, in: text) != nil
     case .dictionary(let dictionary):
       guard case .string(let name) = value else { return false }
-      try meter.step(dictionary.members.count / 16 + 1)
-      return dictionary[name] != nil
+      return try place(of: name, in: dictionary.members) != nil
     case .namespace: throw mismatch("in", value, container)
     default:
       for item in try items(of: container) where try equal(item, value) { return true }
@@ -194,8 +194,11 @@ extension TemplateInterpreter {
       if text[place] == first {
         var same = 1
         while same < part.count, text[place + same] == part[same] { same += 1 }
-        if same == part.count { return place }
         unpaid += same
+        if same == part.count {
+          try meter.read(unpaid)
+          return place
+        }
       }
       place += 1
       unpaid += 1
@@ -203,6 +206,24 @@ extension TemplateInterpreter {
         try meter.read(unpaid)
         unpaid = 0
       }
+    }
+    return nil
+  }
+
+  /// Where `part`, which is not empty, last stands in a text. Paid for as the first place is.
+  func findLast(_ part: [UInt8], in text: [UInt8]) throws(TemplateError) -> Int? {
+    var place = text.count - part.count
+    var unpaid = 0
+    while place >= 0 {
+      var same = 0
+      while same < part.count, text[place + same] == part[same] { same += 1 }
+      unpaid += same + 1
+      if same == part.count || unpaid >= 4096 {
+        try meter.read(unpaid)
+        unpaid = 0
+      }
+      if same == part.count { return place }
+      place -= 1
     }
     return nil
   }
@@ -217,6 +238,7 @@ extension TemplateInterpreter {
     default:
       var text = ""
       try quote(value, into: &text)
+      try meter.make(text.utf8.count)
       return text
     }
   }
@@ -244,7 +266,9 @@ extension TemplateInterpreter {
     case .dictionary(let dictionary):
       text += "{"
       for (index, member) in dictionary.members.enumerated() {
+        try meter.make(2 * member.name.utf8.count)
         text += (index > 0 ? ", " : "") + TemplateText.quoted(member.name) + ": "
+        try checkLength(text)
         try quote(member.value, into: &text)
       }
       text += "}"

@@ -6,6 +6,7 @@ final class TemplateInterpreter {
   let clock: TemplateClock?
   var meter: TemplateMeter
   private var output: [UInt8] = []
+  private var isCapturing = false
   /// Scopes that a macro refers to, and which may hold it in turn; without this cut they would never be freed.
   private var macroScopes: [TemplateScope] = []
 
@@ -31,17 +32,18 @@ final class TemplateInterpreter {
     guard output.count + text.utf8.count <= limits.outputBytes else {
       throw TemplateError(.limit, "more than \(limits.outputBytes) bytes of text")
     }
-    try meter.read(text.utf8.count)
+    // What is captured is a value, and paid for before it has grown: captures stand inside one another.
+    if isCapturing { try meter.make(text.utf8.count) } else { try meter.read(text.utf8.count) }
     output.append(contentsOf: text.utf8)
   }
 
   /// The text that statements write, kept from the output.
   private func capture(_ statements: [TemplateStatement], _ scope: TemplateScope) throws(TemplateError) -> String {
-    let outer = output
-    output = []
-    defer { output = outer }
+    let outer = (output, isCapturing)
+    (output, isCapturing) = ([], true)
+    defer { (output, isCapturing) = outer }
     _ = try run(statements, scope)
-    try meter.make(output.count)
+    try meter.read(output.count)
     return String(decoding: output, as: UTF8.self)
   }
 
@@ -111,13 +113,14 @@ final class TemplateInterpreter {
       guard items.count == names.count else {
         throw TemplateError(.evaluation, "\(items.count) values for \(names.count) names", line: line)
       }
+      try meter.step(names.count)
       for (name, item) in zip(names, items) { scope.variables[name] = item }
     case .attribute(let name, let member):
-      guard case .namespace(let namespace)? = scope[name] else {
+      guard case .namespace(let namespace)? = try variable(name, scope) else {
         throw TemplateError(.evaluation, "only a namespace's members can be set", line: line)
       }
-      try meter.step(namespace.members.count / 16 + 1)
-      do throws(TemplateError) { try namespace.set(member, value) } catch { throw error.at(line) }
+      let place = try place(of: member, in: namespace.members)
+      do throws(TemplateError) { try namespace.set(member, value, at: place) } catch { throw error.at(line) }
     }
   }
 
@@ -153,8 +156,9 @@ final class TemplateInterpreter {
     guard arguments.positional.count <= macro.parameters.count else {
       throw TemplateError(.evaluation, "the macro `\(macro.name)` takes \(macro.parameters.count) arguments")
     }
+    try meter.step(arguments.named.count * macro.parameters.count / 4)
     for (name, _) in arguments.named where !macro.parameters.contains(where: { $0.name == name }) {
-      throw TemplateError(.evaluation, "the macro `\(macro.name)` has no parameter `\(name.prefix(64))`")
+      throw TemplateError(.evaluation, "the macro `\(macro.name)` has no parameter `\(TemplateText.start(of: name))`")
     }
     let scope = TemplateScope(parent: closure.scope)
     for (index, parameter) in macro.parameters.enumerated() {

@@ -14,6 +14,7 @@ struct TemplateJSON {
   ) throws(TemplateError) -> String {
     var writer = try TemplateJSON(arguments, interpreter)
     try writer.write(value, margin: "\n")
+    try interpreter.meter.make(writer.text.utf8.count)
     return writer.text
   }
 
@@ -56,6 +57,11 @@ struct TemplateJSON {
         try writer.write(item, margin: margin)
       }
     case .dictionary(let dictionary):
+      if sorts {
+        // Names are compared as often as there are doublings in their number.
+        let bytes = dictionary.members.reduce(0) { $0 + $1.name.utf8.count }
+        try interpreter.meter.read(bytes * (Int.bitWidth - dictionary.members.count.leadingZeroBitCount))
+      }
       let members =
         sorts ? dictionary.members.sorted { TemplateText.less($0.name, $1.name) } : dictionary.members
       try write(members, "{", "}", margin) { writer, member, margin throws(TemplateError) in

@@ -18,6 +18,9 @@ struct TemplateToken {
 /// Cuts a template into tokens as Jinja does with `trim_blocks` and `lstrip_blocks`, which is how `transformers` sets it:
 /// the newline behind a block goes, and so do the blanks before one that begins its line.
 struct TemplateLexer {
+  /// Bytes of a name. Names are looked up at each step.
+  static let nameBytesLimit = 256
+
   private let text: [UInt8]
   private var place = 0
   private var line = 1
@@ -240,6 +243,9 @@ extension TemplateLexer {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"):
       let start = place
       while Self.isWord(byte()) { place += 1 }
+      guard place - start <= Self.nameBytesLimit else {
+        throw error("a name of more than \(Self.nameBytesLimit) bytes")
+      }
       return add(.name(String(decoding: text[start..<place], as: UTF8.self)))
     case UInt8(ascii: "\""), UInt8(ascii: "'"): return try string(quote: first)
     default: break

@@ -40,7 +40,10 @@ enum TemplateMethods {
     case "copy": return .dictionary(dictionary)
     case "get":
       guard let key = arguments.positional.first else { throw TemplateError(.evaluation, "`get` takes a name") }
-      return key.string.flatMap { dictionary[$0] } ?? arguments.value(1, "default") ?? .none
+      if let name = key.string, let place = try interpreter.place(of: name, in: dictionary.members) {
+        return dictionary.members[place].value
+      }
+      return arguments.value(1, "default") ?? .none
     default: throw TemplateError(.evaluation, "`\(name)` would change a mapping")
     }
   }
@@ -110,13 +113,14 @@ enum TemplateMethods {
         try strings.split(
           text, by: try argument(0, "sep"), limit: try limit(1, "maxsplit"), fromEnd: name == "rsplit"))
     case "splitlines":
-      return try strings.list(TemplateText.lines(text, keepingEnds: arguments.value(0, "keepends")?.isTrue ?? false))
+      return try strings.list(try strings.lines(text, keepingEnds: arguments.value(0, "keepends")?.isTrue ?? false))
     case "partition", "rpartition": return try strings.partition(text, try needed(0), fromEnd: name == "rpartition")
     case "startswith", "endswith":
       var options = [arguments.value(0, "") ?? .none]
       if case .tuple(let list) = options[0] { options = list.items }
       for option in options {
         guard case .string(let part) = option else { throw TemplateError(.evaluation, "`\(name)` takes a text") }
+        try interpreter.meter.read(min(part.utf8.count, text.utf8.count))
         if name == "startswith" ? text.utf8.starts(with: part.utf8) : strings.ends(text, with: part) {
           return .bool(true)
         }

@@ -293,13 +293,17 @@ extension TemplateParser {
       let line = line
       if skip(op: "|") {
         let name = try name()
-        guard TemplateFilters.names.contains(name) else { throw error("the filter `\(name.prefix(64))` is not read") }
+        guard TemplateFilters.names.contains(name) else {
+          throw error("the filter `\(TemplateText.start(of: name))` is not read")
+        }
         let arguments = isOp("(") ? try arguments() : TemplateArguments()
         value = try make(.filter(value, name, arguments), over: max(value.height, arguments.height), line: line)
       } else if skip(name: "is") {
         let negated = skip(name: "not")
         let name = try name()
-        guard TemplateTests.names.contains(name) else { throw error("the test `\(name.prefix(64))` is not read") }
+        guard TemplateTests.names.contains(name) else {
+          throw error("the test `\(TemplateText.start(of: name))` is not read")
+        }
         let arguments = try testArguments()
         value = try make(
           .test(value, name, arguments, negated: negated), over: max(value.height, arguments.height), line: line)

@@ -121,7 +121,7 @@ struct TemplateParser {
       guard loops > 0 else { throw error("`\(tag)` outside of a loop") }
       try endTag()
       return .leave(breaks: tag == "break")
-    default: throw TemplateError(.syntax, "the tag `\(tag.prefix(64))` is not read", line: line)
+    default: throw TemplateError(.syntax, "the tag `\(TemplateText.start(of: tag))` is not read", line: line)
     }
   }
 
@@ -178,7 +178,9 @@ struct TemplateParser {
       isFirst = false
       let name = try name()
       filters.append(TemplateFilterCall(name: name, arguments: isOp("(") ? try arguments() : TemplateArguments()))
-      guard TemplateFilters.names.contains(name) else { throw error("the filter `\(name.prefix(64))` is not read") }
+      guard TemplateFilters.names.contains(name) else {
+        throw error("the filter `\(TemplateText.start(of: name))` is not read")
+      }
     }
     return filters
   }

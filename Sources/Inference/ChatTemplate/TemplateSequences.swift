@@ -1,5 +1,8 @@
 /// Filters that go through the items of a list.
 struct TemplateSequences {
+  /// Of `attribute=`, which is read for each item.
+  private static let pathBytesLimit = 1024
+
   private let interpreter: TemplateInterpreter
 
   init(_ interpreter: TemplateInterpreter) { self.interpreter = interpreter }
@@ -37,7 +40,7 @@ struct TemplateSequences {
         sum = try interpreter.arithmetic(.add, sum, try member(of: item, arguments.value(0, "attribute")))
       }
       return sum
-    default: throw TemplateError(.evaluation, "the filter `\(name.prefix(64))` is not read")
+    default: throw TemplateError(.evaluation, "the filter `\(TemplateText.start(of: name))` is not read")
     }
   }
 
@@ -52,8 +55,13 @@ struct TemplateSequences {
     switch path {
     case nil, TemplateValue.none?: return value
     case .string(let path)?:
+      guard path.utf8.count <= Self.pathBytesLimit else {
+        throw TemplateError(.limit, "an attribute's path of more than \(Self.pathBytesLimit) bytes")
+      }
+      try interpreter.meter.read(path.utf8.count)
       var value = value
-      for name in path.split(separator: ".", omittingEmptySubsequences: false) {
+      for part in path.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
+        let name = Substring(part)
         try interpreter.meter.step()
         let digits = name.utf8.allSatisfy { (0x30...0x39).contains($0) }
         value = try interpreter.item(

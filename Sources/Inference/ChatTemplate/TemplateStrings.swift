@@ -16,6 +16,13 @@ struct TemplateStrings {
     return String(decoding: utf8[from..<to], as: UTF8.self)
   }
 
+  /// The lines of a text, paid for before they are made.
+  func lines(_ text: String, keepingEnds: Bool = false) throws(TemplateError) -> [String] {
+    try interpreter.meter.read(text.utf8.count)
+    try interpreter.meter.makeItems(TemplateText.lineEnds(in: text) + 1)
+    return TemplateText.lines(text, keepingEnds: keepingEnds)
+  }
+
   func ends(_ text: String, with part: String) -> Bool {
     text.utf8.count >= part.utf8.count && text.utf8.suffix(part.utf8.count).elementsEqual(part.utf8)
   }
@@ -27,7 +34,7 @@ struct TemplateStrings {
     while limit < 0 || places.count < limit, let place = try interpreter.find(part, in: text, from: start) {
       places.append(place)
       start = place + part.count
-      try interpreter.meter.read(start - (places.last ?? 0))
+      try interpreter.meter.make(MemoryLayout<Int>.size)
     }
     try interpreter.meter.read(text.count + part.count)
     return places
@@ -89,10 +96,16 @@ struct TemplateStrings {
     try interpreter.meter.make(text.utf8.count + old.utf8.count + new.utf8.count)
     let (bytes, mark, other) = (Array(text.utf8), Array(old.utf8), Array(new.utf8))
     if mark.isEmpty {
-      let parts = [""] + text.unicodeScalars.map { String($0) } + [""]
       guard limit < 0 else { throw TemplateError(.evaluation, "`replace` of nothing so many times is not read") }
-      try interpreter.meter.makeItems(parts.count)
-      return try join(parts.map { .string($0) }, by: new)
+      let (grown, overflow) = (text.unicodeScalars.count + 1).multipliedReportingOverflow(by: other.count)
+      try interpreter.meter.make(overflow ? .max : grown)
+      var result = other
+      for byte in bytes {
+        // A code point ends where the next one begins.
+        if byte & 0xc0 != 0x80, result.count > other.count { result += other }
+        result.append(byte)
+      }
+      return String(decoding: bytes.isEmpty ? result : result + other, as: UTF8.self)
     }
     let places = try places(mark, in: bytes, limit: limit)
     let (grown, overflow) = places.count.multipliedReportingOverflow(by: other.count)
@@ -108,11 +121,8 @@ struct TemplateStrings {
 
   func find(_ part: String, in text: String, last: Bool) throws(TemplateError) -> Int {
     let (bytes, mark) = (Array(text.utf8), Array(part.utf8))
-    var found = try interpreter.find(mark, in: bytes, from: 0)
-    if mark.isEmpty, last { found = bytes.count }
-    while last, !mark.isEmpty, let place = found, let next = try interpreter.find(mark, in: bytes, from: place + 1) {
-      found = next
-    }
+    let found =
+      last ? try interpreter.findLast(mark, in: bytes) : try interpreter.find(mark, in: bytes, from: 0)
     // Python counts code points.
     return found.map { bytes[..<$0].reduce(0) { $0 + ($1 & 0xc0 == 0x80 ? 0 : 1) } } ?? -1
   }

@@ -71,7 +71,7 @@ enum TemplateTests {
         "gt": .greater, "greaterthan": .greater, "ge": .greaterOrEqual,
       ]
       guard let comparison = comparisons[name] ?? TemplateExpression.Comparison(rawValue: name) else {
-        throw TemplateError(.evaluation, "the test `\(name.prefix(64))` is not read")
+        throw TemplateError(.evaluation, "the test `\(TemplateText.start(of: name))` is not read")
       }
       return try interpreter.compare(comparison, value, try other())
     }

@@ -8,6 +8,9 @@ enum TemplateText {
     }
   }
 
+  /// What an error message quotes of a name: code points, since one letter may have any number of them.
+  static func start(of name: String) -> String { text(name.unicodeScalars.prefix(64)) }
+
   static func equal(_ a: String, _ b: String) -> Bool { a.utf8.elementsEqual(b.utf8) }
 
   /// The order of UTF-8 is that of the code points.
@@ -95,26 +98,35 @@ enum TemplateText {
   static func lower(_ text: String) -> String { text.lowercased() }
   static func upper(_ text: String) -> String { text.uppercased() }
 
+  private static func endsLine(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0x0a...0x0d, 0x1c...0x1e, 0x85, 0x2028, 0x2029: true
+    default: false
+    }
+  }
+
+  /// How many code points end a line: at least as many as there are lines before the last.
+  static func lineEnds(in text: String) -> Int { text.unicodeScalars.reduce(0) { $0 + (endsLine($1) ? 1 : 0) } }
+
   /// Lines, with Python's idea of where one ends, and without these ends unless they are kept.
   static func lines(_ text: String, keepingEnds: Bool = false) -> [String] {
     var lines: [String] = []
     var line = String.UnicodeScalarView()
-    let scalars = Array(text.unicodeScalars)
-    var index = 0
-    while index < scalars.count {
-      let scalar = scalars[index]
-      index += 1
-      switch scalar.value {
-      case 0x0a...0x0d, 0x1c...0x1e, 0x85, 0x2028, 0x2029:
-        if keepingEnds { line.append(scalar) }
-        if scalar == "\r", index < scalars.count, scalars[index] == "\n" {
-          if keepingEnds { line.append("\n") }
-          index += 1
-        }
-        lines.append(String(line))
-        line = String.UnicodeScalarView()
-      default: line.append(scalar)
+    var scalars = text.unicodeScalars.makeIterator()
+    var next = scalars.next()
+    while let scalar = next {
+      next = scalars.next()
+      guard endsLine(scalar) else {
+        line.append(scalar)
+        continue
       }
+      if keepingEnds { line.append(scalar) }
+      if scalar == "\r", next == "\n" {
+        if keepingEnds { line.append("\n") }
+        next = scalars.next()
+      }
+      lines.append(String(line))
+      line = String.UnicodeScalarView()
     }
     if !line.isEmpty { lines.append(String(line)) }
     return lines
@@ -131,6 +143,7 @@ enum TemplateText {
   static func float(_ text: String) -> Double? {
     let digits = strip(text, nil)
     guard digits.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }) else {
+      guard digits.utf8.count <= 4 else { return nil }
       return ["inf": .infinity, "-inf": -.infinity, "nan": .nan][digits.lowercased()]
     }
     return Double(digits)

@@ -147,8 +147,6 @@ struct TemplateDictionary {
     self.members = members
     depth = try TemplateList.depth(over: members.lazy.map(\.value))
   }
-
-  subscript(name: String) -> TemplateValue? { members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value }
 }
 
 /// What `namespace()` makes: the one thing of a template that can be changed from an inner scope.
@@ -157,24 +155,20 @@ final class TemplateNamespace {
 
   /// Takes members whose names are known to differ.
   init(unique members: [TemplateDictionary.Member]) throws(TemplateError) {
-    guard !members.contains(where: { $0.name.hasPrefix("_") }) else {
+    guard !members.contains(where: { $0.name.utf8.first == UInt8(ascii: "_") }) else {
       throw TemplateError(.evaluation, "a namespace keeps no `_` names")
     }
     _ = try TemplateList.depth(over: members.lazy.map(\.value))
     self.members = members
   }
 
-  subscript(name: String) -> TemplateValue? { members.first { $0.name == name }?.value }
-
-  /// Sets a member. Throws where a value may not be kept.
-  func set(_ name: String, _ value: TemplateValue) throws(TemplateError) {
-    guard !name.hasPrefix("_") else { throw TemplateError(.evaluation, "a namespace keeps no `_` names") }
-    guard value.depth != nil else { throw TemplateError(.evaluation, "\(value.kind) cannot be kept in a namespace") }
-    if let place = members.firstIndex(where: { $0.name == name }) {
-      members[place].value = value
-    } else {
-      members.append(.init(name, value))
+  /// Sets the member at a place, or adds one. Throws where a value may not be kept.
+  func set(_ name: String, _ value: TemplateValue, at place: Int?) throws(TemplateError) {
+    guard name.utf8.first != UInt8(ascii: "_") else {
+      throw TemplateError(.evaluation, "a namespace keeps no `_` names")
     }
+    guard value.depth != nil else { throw TemplateError(.evaluation, "\(value.kind) cannot be kept in a namespace") }
+    if let place { members[place].value = value } else { members.append(.init(name, value)) }
   }
 }
 
@@ -209,10 +203,13 @@ final class TemplateLoopState {
 final class TemplateScope {
   var variables: [String: TemplateValue]
   let parent: TemplateScope?
+  /// Itself and the scopes around it.
+  let depth: Int
 
   init(_ variables: [String: TemplateValue] = [:], parent: TemplateScope? = nil) {
     self.variables = variables
     self.parent = parent
+    depth = (parent?.depth ?? 0) + 1
   }
 
   subscript(name: String) -> TemplateValue? {

@@ -1,7 +1,8 @@
 /// The constraints of a job's items: items with one schema share what is found out about it.
 package struct ConstraintCache {
-  /// Schemas that are kept compiled. A job whose items have more of them compiles some again.
-  private static let limit = 16
+  /// Schemas that are kept compiled. A job whose items have more of them compiles some again. Each holds up to about 8 MB
+  /// of its automaton, and 256 masks of an eighth of the vocabulary in bytes.
+  private static let limit = 8
 
   private let prefixes: TokenPrefixes
   /// By the schema's own text; the last used is the last.

@@ -51,6 +51,8 @@ struct JSONAutomaton {
   static let dead: Int32 = -1
   /// Stacks of one configuration at most. More are left out: that forbids some texts, and never allows a wrong one.
   static let stacksLimit = 200
+  /// Bytes of what is numbered, about, with which an automaton is full.
+  static let bytesLimit = 8 << 20
   /// Blanks of an indentation.
   private static let indentation: Int32 = 32
   /// Members with names that the schema does not have, of one object.
@@ -69,11 +71,13 @@ struct JSONAutomaton {
   private var listNumbers: [[[UInt8]]: Int32] = [[]: 0]
   /// For each object its own names.
   private var ownNames: [Int32: Int32] = [:]
+  /// Bytes of what is numbered, about: arrays, and the tables that find their items.
+  private(set) var bytes = 0
 
   init(_ grammar: JSONGrammar) { self.grammar = grammar }
 
-  /// Whether so much was numbered that it is time to begin anew.
-  var isFull: Bool { configurations.count > 8000 || stacks.count > 200_000 || lists.count > 100_000 }
+  /// Whether so much was numbered that it is time to begin anew. Asked between tokens: one token adds little.
+  var isFull: Bool { bytes > Self.bytesLimit }
 
   /// Before the first byte.
   mutating func start() -> Int32 {
@@ -129,6 +133,7 @@ struct JSONAutomaton {
     configurations.append(stacks)
     configurationNumbers[stacks] = number
     steps.append(contentsOf: repeatElement(-2, count: 256))
+    bytes += 1024 + 4 * stacks.count + 96
     return number
   }
 
@@ -138,6 +143,7 @@ struct JSONAutomaton {
     let number = Int32(stacks.count)
     stacks.append(stack)
     stackNumbers[stack] = number
+    bytes += 3 * MemoryLayout<Stack>.stride + 16
     let isContainer: Bool =
       switch frame.kind {
       case .arrayFirst, .arrayNext, .objectFirst, .objectNext: true
@@ -147,11 +153,14 @@ struct JSONAutomaton {
     return number
   }
 
-  private mutating func list(_ names: [[UInt8]]) -> Int32 {
+  /// - Parameter isShared: whether the names themselves, but for the last, are those of another list.
+  private mutating func list(_ names: [[UInt8]], isShared: Bool = false) -> Int32 {
     if let number = listNumbers[names] { return number }
     let number = Int32(lists.count)
     lists.append(names)
     listNumbers[names] = number
+    bytes +=
+      names.reduce(96) { $0 + 8 + (isShared ? 0 : 32 + $1.count) } + (isShared ? 32 + (names.last?.count ?? 0) : 0)
     return number
   }
 
@@ -362,7 +371,7 @@ struct JSONAutomaton {
     let value = stacks[Int(stacks[Int(below)].below)]
     let rest = stacks[Int(stacks[Int(value.below)].below)]
     var object = rest.frame
-    if let name { object.b = list(lists[Int(object.b)] + [name]) } else { object.c = 1 }
+    if let name { object.b = list(lists[Int(object.b)] + [name], isShared: true) } else { object.c = 1 }
     let behind = push(value.frame, on: pushGap(on: push(object, on: rest.below)))
     reached.add(push(Frame(kind: .colon, node: 0), on: pushGap(on: behind)))
   }

@@ -41,6 +41,8 @@ final class JSONArena: Sendable {
 
   init(_ grammar: JSONGrammar) { contents = Mutex(Contents(automaton: JSONAutomaton(grammar))) }
 
+  /// Of the automaton, about.
+  var bytes: Int { contents.withLock { $0.automaton.bytes } }
   var isFull: Bool { contents.withLock { $0.automaton.isFull } }
   func start() -> Int32 { contents.withLock { $0.automaton.start() } }
   func mayEnd(_ configuration: Int32) -> Bool { contents.withLock { $0.automaton.mayEnd(configuration) } }

@@ -33,15 +33,17 @@ extension NumberRange {
   private static func units(_ text: String, scale: Int64) -> (whole: Int64, rest: Bool)? {
     let isNegative = text.hasPrefix("-")
     let parts = text.drop { $0 == "-" }.split(separator: ".", omittingEmptySubsequences: false)
-    guard let integer = Int64(parts[0]), parts.count <= 2, integer <= integerLimit else { return nil }
+    // With its fraction it is below 2⁶³ in millionths too.
+    guard let integer = Int64(parts[0]), parts.count <= 2, integer <= (scale == 1 ? integerLimit : limit) else {
+      return nil
+    }
     var fraction = parts.count == 2 ? Array(parts[1].utf8) : []
     guard fraction.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
     while fraction.last == 0x30 { fraction.removeLast() }
     let digits = scale == 1 ? 0 : fractionDigits
     guard scale == 1 || fraction.count <= digits else { return nil }
     let rest = fraction.count > digits
-    var (units, overflow) = integer.multipliedReportingOverflow(by: scale)
-    guard !overflow else { return nil }
+    var units = integer * scale
     var unit = scale
     for digit in fraction.prefix(digits) {
       unit /= 10

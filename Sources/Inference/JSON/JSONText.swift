@@ -23,6 +23,20 @@ struct JSONText {
     bytes.append(UInt8(ascii: "\""))
   }
 
+  /// As much of a text's start as ``string(_:)`` writes in so many bytes, without the quotes.
+  static func start(of text: String, bytes: Int) -> String {
+    var taken = 0
+    for index in text.unicodeScalars.indices {
+      let scalar = text.unicodeScalars[index]
+      switch scalar {
+      case "\"", "\\", "\n", "\r", "\t": taken += 2
+      default: taken += scalar.value < 0x20 ? 6 : UTF8.width(scalar)
+      }
+      guard taken <= bytes else { return String(text.unicodeScalars[..<index]) }
+    }
+    return text
+  }
+
   /// Appends any value. Numbers are written as they were read.
   mutating func value(_ value: JSONValue) {
     switch value {
