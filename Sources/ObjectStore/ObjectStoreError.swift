@@ -33,9 +33,15 @@ package struct ObjectStoreError: Error, Sendable, CustomStringConvertible {
   /// Who does it.
   package let mender: Mender
 
+  /// Whether every request would fail so, whichever object it names: wrong credentials, a wrong region, no bucket.
+  package let isOfStore: Bool
+
   /// - Parameter mender: nil for what goes with the kind: a wrong name or question is yours, a store that refuses or
   ///   fails is its operator's.
-  package init(_ kind: Kind, _ action: String, _ reason: String, mend: String, by mender: Mender? = nil) {
+  package init(
+    _ kind: Kind, _ action: String, _ reason: String, mend: String, by mender: Mender? = nil, isOfStore: Bool = false
+  ) {
+    self.isOfStore = isOfStore
     self.kind = kind
     self.action = action
     self.reason = reason

@@ -76,6 +76,25 @@ struct SyncedNightsTests {
     #expect(SyncCommand.status(night) == .invalid)
   }
 
+  @Test("an earlier job that nobody may read holds back no documents; a store that cannot be read ends the command")
+  func refused() throws {
+    let desk = try Desk()
+    try desk.documents(["a.txt": "one"])
+    let first = try #require(try desk.sync().jobs.first)
+    try desk.finish(first)
+    try desk.documents(["b.txt": "two"])
+    let folder = "jobs/\(first.record.job)/"
+    let elsewhere = ObjectStoreError(.invalid, "GET", "the bucket is elsewhere", mend: "give region", isOfStore: true)
+    let away = FailingStore(desk.store, takesBundles: true, refusing: folder, with: elsewhere)
+    #expect(throws: ObjectStoreError.self) { try desk.sync(store: away) }
+    #expect(throws: ObjectStoreError.self) { try Watcher(store: away).hostStatement(first.record.job) }
+    let denied = ObjectStoreError(.denied, "GET", "you may not", mend: "allow it")
+    let night = try desk.sync(store: FailingStore(desk.store, takesBundles: true, refusing: folder, with: denied)) {
+      $0.fetchFolder = "\(desk.folder)/results"
+    }
+    #expect(night.invalid.map(\.number) == [1] && night.jobs.map(\.record.inputItems) == [1])
+  }
+
   @Test("a night that is overdue is named every time, and its documents are sent again when asked, and only once")
   func lost() throws {
     let desk = try Desk()
@@ -116,16 +135,40 @@ struct SyncedNightsTests {
   }
 }
 
-/// A store that takes no bundle.
+/// A store that takes no bundle, or refuses to read what begins with a prefix.
 final class FailingStore: ObjectStore {
   private let inner: DirectoryStore
+  private let takesBundles: Bool
+  private let prefix: String?
+  private let refusal: ObjectStoreError
 
-  init(_ inner: DirectoryStore) { self.inner = inner }
+  init(
+    _ inner: DirectoryStore, takesBundles: Bool = false, refusing prefix: String? = nil,
+    with refusal: ObjectStoreError = ObjectStoreError(.retryable, "store", "away", mend: "wait")
+  ) {
+    self.inner = inner
+    self.takesBundles = takesBundles
+    self.prefix = prefix
+    self.refusal = refusal
+  }
+
+  private func check(_ key: ObjectKey) throws {
+    if let prefix, "\(key)".hasPrefix(prefix) { throw refusal }
+  }
 
   var location: String { inner.location }
-  func head(_ key: ObjectKey) throws -> ObjectInfo? { try inner.head(key) }
-  func read(_ key: ObjectKey, range: Range<UInt64>?) throws -> any ObjectReader { try inner.read(key, range: range) }
-  func getSmall(_ key: ObjectKey, limit: Int) throws -> [UInt8] { try inner.getSmall(key, limit: limit) }
+  func head(_ key: ObjectKey) throws -> ObjectInfo? {
+    try check(key)
+    return try inner.head(key)
+  }
+  func read(_ key: ObjectKey, range: Range<UInt64>?) throws -> any ObjectReader {
+    try check(key)
+    return try inner.read(key, range: range)
+  }
+  func getSmall(_ key: ObjectKey, limit: Int) throws -> [UInt8] {
+    try check(key)
+    return try inner.getSmall(key, limit: limit)
+  }
   func delete(_ key: ObjectKey) throws { try inner.delete(key) }
   func put(_ key: ObjectKey, _ bytes: [UInt8], _ condition: WriteCondition) throws -> PutOutcome {
     try inner.put(key, bytes, condition)
@@ -134,6 +177,7 @@ final class FailingStore: ObjectStore {
     try inner.list(prefix: prefix, after: after, limit: limit)
   }
   func openWriter(_ key: ObjectKey) throws -> any ObjectWriter {
-    throw ObjectStoreError(.retryable, "PUT \(key)", "away", mend: "wait")
+    guard takesBundles else { throw refusal }
+    return try inner.openWriter(key)
   }
 }

@@ -154,6 +154,27 @@ struct JanitorLoopTests {
     #expect(reply.facts?["retried"] == .number(1) && reply.facts?["more"] == .bool(false))
   }
 
+  @Test(
+    "A sweep that was cut short goes on when it is asked for again, so that jobs that stay never hold it up for ever")
+  func resumed() throws {
+    let host = try TestDaemon()
+    let janitor = host.janitor()
+    for text in ["one", "two", "three"] {
+      try host.store.delete(try ObjectKey(StoreLayout.commit(try finished(host, text).job)))
+    }
+    var requests = 0
+    var summary = JanitorSummary()
+    repeat {
+      summary = try janitor.sweep(Self.atOnce, isOver: { true })
+      #expect(summary.unproven == 1)
+      requests += 1
+    } while summary.hasMore && requests < 9
+    #expect(requests == 3)
+    _ = try finished(host, "four")
+    let next = try janitor.sweep(Self.atOnce, isOver: { false })
+    #expect(next.unproven == 3 && next.prunedJobs == 1 && !next.hasMore)
+  }
+
   @Test("Every dead job runs again at one word, or those of one queue; a drain can be undone")
   func retryAll() throws {
     let host = try TestDaemon()

@@ -30,6 +30,10 @@ struct PolicyKeeperTests {
     let refusal = #expect(throws: WorkerNotReady.self) { try keeper.look(atMs: 4_000_000_000_001) }
     #expect(refusal?.description.contains("has ended") == true)
     #expect(try keeper.look(atMs: now).claims?.version == 1 && keeper.refusal == nil)
+    // Also while an older one is held.
+    try install(2)
+    #expect(throws: WorkerNotReady.self) { try keeper.look(atMs: 4_000_000_000_001) }
+    #expect(try keeper.look(atMs: now).claims?.version == 2 && keeper.refusal == nil)
   }
 
   @Test("what stands in the policy's place and cannot be read leaves the one that is held, and is named")

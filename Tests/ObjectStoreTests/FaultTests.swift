@@ -88,11 +88,12 @@ struct FaultTests {
       (403, "AccessDenied", ObjectStoreError.Kind.denied), (403, "RequestTimeTooSkewed", .denied),
       (400, "ExpiredToken", .denied), (403, "InvalidAccessKeyId", .denied), (301, "PermanentRedirect", .invalid),
       (400, "AuthorizationHeaderMalformed", .invalid), (400, "EntityTooLarge", .invalid),
-      (404, "NoSuchBucket", .notFound),
+      (404, "NoSuchBucket", .notFound), (403, "InvalidObjectState", .invalid),
     ] {
       let (store, proxy) = try faulty([.answer(status: status, code: code)])
       let error = try #require(storeFailure { try store.put(key, [1], .ifAbsent) })
       #expect(error.kind == kind, "\(error)")
+      #expect(error.isOfStore != ["AccessDenied", "EntityTooLarge", "InvalidObjectState"].contains(code), "\(error)")
       #expect(proxy.requests.count == 1)
       #expect(try direct().head(key) == nil)
     }

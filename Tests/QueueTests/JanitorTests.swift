@@ -238,6 +238,30 @@ struct JanitorTests {
     #expect(try !total.hasMore && total.unproven == 8 && total.adopted == [jobName(8)])
   }
 
+  @Test("A sweep prunes what it cleared itself, also where that ended before what it has gone through")
+  func sweepBehindItself() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let (store, objects) = (fixture.store, Objects())
+    let commit = try JobCommit.sample(1)
+    for number in UInt64(0)..<5 {
+      _ = try store.enqueue([.sample(number)], at: now)
+      let lease = try #require(try store.claim(.test, at: now))
+      try store.finish(lease, with: commit, at: now + .milliseconds(Int64(number)))
+      if number >= 2 { objects.commits[lease.job] = commit }
+    }
+    _ = try store.markCleared([jobName(4)], in: .finished, at: now + .seconds(1))
+    var janitor = Janitor(queue: store, objects: objects, policy: Self.policy, isSweep: true)
+    var total = JanitorSummary()
+    var passes = 0
+    repeat {
+      total.add(try janitor.pass(at: now + .seconds(101), limit: 2))
+      passes += 1
+    } while total.hasMore && passes < 20
+    #expect(total.prunedJobs == 3 && total.unproven == 2 && !total.hasMore)
+    #expect(try store.list(JobFilter()).map(\.name) == [jobName(0), jobName(1)])
+  }
+
   @Test("A pass whose time is over has done one step, leaves the rest, and says so", arguments: [0, 1, 4])
   func cut(steps: Int) throws {
     let fixture = try StoreFixture(.sqlite)

@@ -128,5 +128,9 @@ package struct Watcher {
 extension ObjectStoreError {
   /// Whether the object that was asked for is at fault (missing, too large, damaged, replaced meanwhile), and not the
   /// store: others can still be read.
-  package var isOfOneObject: Bool { kind != .retryable && kind != .denied }
+  package var isOfOneObject: Bool { mayBeOfOneObject && kind != .denied }
+
+  /// The same, or access was refused, which may be to this object alone (a policy on `jobs/`, another key). For callers
+  /// whose next request to the store ends the command where it was not.
+  package var mayBeOfOneObject: Bool { kind != .retryable && !isOfStore }
 }

@@ -75,7 +75,7 @@ struct EarlierNights {
       return .invalid(reason: error.reason)
     } catch let error as ObjectStoreError where error.kind == .notFound {
       return .invalid(reason: "the store names a receipt and does not have it")
-    } catch let error as ObjectStoreError where error.isOfOneObject {
+    } catch let error as ObjectStoreError where error.mayBeOfOneObject {
       return .invalid(reason: "\(error.action): \(error.reason)")
     }
   }

@@ -119,7 +119,7 @@ package struct Syncer {
           // One job whose results are not right must not keep tonight's documents back.
           summary.unfetched += 1
           report(.notFetched(summary.earlier[index], reason: error.reason))
-        } catch let error as ObjectStoreError where error.isOfOneObject {
+        } catch let error as ObjectStoreError where error.mayBeOfOneObject {
           summary.unfetched += 1
           report(.notFetched(summary.earlier[index], reason: "\(error.action): \(error.reason)"))
         }

@@ -17,9 +17,22 @@ final class JanitorLoop: @unchecked Sendable {
   /// Used by the loop's thread alone.
   private var complaint = Complaint()
   private var unprovenComplaint = Complaint()
+  /// Guards `interrupted`.
+  private let lock = NSLock()
+  /// Sweeps that time was over for: the next of the same policy goes on, else jobs that stay could use up every one's time.
+  private var interrupted: [RetentionPolicy: InterruptedSweep] = [:]
   private static let restSeconds = 60.0
   /// Between two passes of a long backlog, so that store and queue belong to the others for most of the time.
   private static let backlogRestSeconds = 2.0
+
+  private struct InterruptedSweep {
+    let janitor: Janitor
+    let at: Timestamp
+    /// Later a request is taken for a new one, which looks at everything.
+    static let longest = Duration.seconds(600)
+
+    func isFresh(at now: Timestamp) -> Bool { at <= now && now - at <= Self.longest }
+  }
 
   init(
     queue: any RetentionStore, store: any ObjectStore, policy: RetentionPolicy, clock: any QueueClock,
@@ -39,17 +52,28 @@ final class JanitorLoop: @unchecked Sendable {
   func stop(within seconds: TimeInterval) { loop.stop(within: seconds) }
 
   /// Passes until nothing is left to do or the time is over, on the caller's thread; one step is done in any case. The
-  /// loop may be at work beside it: every step of both is idempotent.
+  /// loop may be at work beside it: every step of both is idempotent. One that left something goes on where it stopped when
+  /// the same is asked for within ten minutes.
   ///
   /// - Throws: what queue and store throw.
   func sweep(_ policy: RetentionPolicy, isOver: () -> Bool) throws -> JanitorSummary {
-    var janitor = Janitor(queue: queue, objects: objects, policy: policy, isSweep: true)
+    let known = lock.withLock { interrupted.removeValue(forKey: policy) }
+    var janitor =
+      known.flatMap { $0.isFresh(at: clock.now()) ? $0.janitor : nil }
+      ?? Janitor(queue: queue, objects: objects, policy: policy, isSweep: true)
     var total = JanitorSummary()
     repeat {
       let summary = try janitor.pass(at: clock.now(), isOver: isOver)
       states.note(summary.adopted)
       total.add(summary)
     } while total.hasMore && !isOver()
+    if total.hasMore {
+      let now = clock.now()
+      lock.withLock {
+        interrupted = interrupted.filter { $0.value.isFresh(at: now) }
+        interrupted[policy] = InterruptedSweep(janitor: janitor, at: now)
+      }
+    }
     return total
   }
 

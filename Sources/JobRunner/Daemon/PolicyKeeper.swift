@@ -35,8 +35,8 @@ struct PolicyKeeper {
   mutating func look(atMs now: UInt64) throws -> HeldPolicy {
     let key = try ObjectKey(StoreLayout.policy)
     if let info = try store.head(key) {
-      // While none is held the same object is judged anew: a clock that was wrong at the start may be set since.
-      if info.version != seenVersion || held == nil {
+      // While none is held, or it was refused, the same object is judged anew: a clock that was wrong may be set since.
+      if info.version != seenVersion || held == nil || refusal != nil {
         do {
           refusal = judge(try store.getSmall(key), atMs: now)
         } catch let error as ObjectStoreError where error.kind == .invalid {

@@ -25,7 +25,7 @@ struct S3Fault {
       case .untrustedServer:
         ObjectStoreError(
           .denied, action, "the certificate of \(server) is not trusted: \(fault.reason)",
-          mend: "check the endpoint; its authority must be among this machine's")
+          mend: "check the endpoint; its authority must be among this machine's", isOfStore: true)
       case .tooLarge:
         call.key == nil
           ? ObjectStoreError(.invalid, action, "the answer is over its limit", mend: "check the endpoint")
@@ -49,9 +49,10 @@ struct S3Fault {
     let action = call.name(location)
     let answer = "HTTP \(response.status)" + (code.isEmpty ? "" : " \(code)") + (message.isEmpty ? "" : ": \(message)")
     func make(
-      _ kind: ObjectStoreError.Kind, _ reason: String, _ mend: String, by mender: ObjectStoreError.Mender? = nil
+      _ kind: ObjectStoreError.Kind, _ reason: String, _ mend: String, by mender: ObjectStoreError.Mender? = nil,
+      isOfStore: Bool = false
     ) -> ObjectStoreError {
-      ObjectStoreError(kind, action, reason, mend: mend, by: mender)
+      ObjectStoreError(kind, action, reason, mend: mend, by: mender, isOfStore: isOfStore)
     }
 
     isRetryable = Self.isRetryable(code, response.status)
@@ -60,22 +61,32 @@ struct S3Fault {
     case "RequestTimeTooSkewed", "RequestExpired":
       let date = response.headers["date"].flatMap(HTTPDate.compact).flatMap(SigV4Date.seconds)
       let skew = date.map { " by \(abs(now - $0)) s" } ?? ""
-      error = make(.denied, "this machine's clock differs from the server's\(skew)", "set the clock (NTP)", by: .you)
+      error = make(
+        .denied, "this machine's clock differs from the server's\(skew)", "set the clock (NTP)", by: .you,
+        isOfStore: true)
     case "InvalidAccessKeyId":
-      error = make(.denied, "there is no access key \(accessKeyID)", "check AWS_ACCESS_KEY_ID or the profile", by: .you)
+      error = make(
+        .denied, "there is no access key \(accessKeyID)", "check AWS_ACCESS_KEY_ID or the profile", by: .you,
+        isOfStore: true)
     case "SignatureDoesNotMatch":
       error = make(
         .denied, "the signature of \(accessKeyID) does not match",
-        "check AWS_SECRET_ACCESS_KEY; behind a proxy, that it leaves paths and headers as they are", by: .you)
+        "check AWS_SECRET_ACCESS_KEY; behind a proxy, that it leaves paths and headers as they are", by: .you,
+        isOfStore: true)
     case "ExpiredToken", "TokenRefreshRequired", "InvalidToken":
-      error = make(.denied, "the session of \(accessKeyID) has ended", "renew AWS_SESSION_TOKEN and its keys", by: .you)
+      error = make(
+        .denied, "the session of \(accessKeyID) has ended", "renew AWS_SESSION_TOKEN and its keys", by: .you,
+        isOfStore: true)
     case "AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException":
       let place = region.map { "in \(Self.shown($0))" } ?? "elsewhere"
       error = make(
         .invalid, "the bucket is \(place), not in \(location.region)",
-        "give region=\(region.map(Self.shown) ?? "…") in the store's URL or as AWS_REGION")
+        "give region=\(region.map(Self.shown) ?? "…") in the store's URL or as AWS_REGION", isOfStore: true)
     case "NoSuchBucket":
-      error = make(.notFound, "there is no bucket \(location.bucket)", "create it, or correct the store's URL")
+      error = make(
+        .notFound, "there is no bucket \(location.bucket)", "create it, or correct the store's URL", isOfStore: true)
+    case "InvalidObjectState":
+      error = make(.invalid, "the object is archived", "restore it, or leave jobs/ out of the bucket's lifecycle rules")
     case "NoSuchKey":
       error = make(.notFound, "there is no such object", "check the name")
     case "NoSuchUpload":
@@ -94,7 +105,7 @@ struct S3Fault {
       case 301, 307, 308:
         error = make(
           .invalid, "the bucket is \(region.map { "in \(Self.shown($0))" } ?? "elsewhere"), not in \(location.region)",
-          "give region=\(region.map(Self.shown) ?? "…") in the store's URL or as AWS_REGION")
+          "give region=\(region.map(Self.shown) ?? "…") in the store's URL or as AWS_REGION", isOfStore: true)
       default:
         error =
           isRetryable

@@ -130,23 +130,20 @@ package struct Janitor {
   private mutating func clear(
     _ state: JobState, before end: Timestamp, at now: Timestamp, limit: Int, _ isOver: () -> Bool
   ) throws {
-    for job in try page(Question(state: state, isCleared: false), before: end, limit: limit) {
-      if mustEnd(isOver) { break }
-      guard try isProven(job, at: now) else { continue }
-      try objects.removeBundle(of: job)
-      summary.cleared += try queue.markCleared([job.name], in: state, at: now)
+    try visit(Question(state: state, isCleared: false), before: end, limit: limit, isOver) { janitor, job in
+      guard try janitor.isProven(job, at: now) else { return }
+      try janitor.objects.removeBundle(of: job)
+      if try janitor.mark(job, at: now) { janitor.summary.cleared.append(job.name) }
     }
   }
 
   private mutating func clearDead(
     before end: Timestamp, at now: Timestamp, limit: Int, _ isOver: () -> Bool
   ) throws {
-    for job in try page(Question(state: .dead, isCleared: false), before: end, limit: limit) {
-      if mustEnd(isOver) { break }
-      guard try isProven(job, at: now) else { continue }
-      guard try !queue.markCleared([job.name], in: .dead, at: now).isEmpty else { continue }
-      try objects.removeBundle(of: job)
-      summary.cleared.append(job.name)
+    try visit(Question(state: .dead, isCleared: false), before: end, limit: limit, isOver) { janitor, job in
+      guard try janitor.isProven(job, at: now), try janitor.mark(job, at: now) else { return }
+      try janitor.objects.removeBundle(of: job)
+      janitor.summary.cleared.append(job.name)
     }
   }
 
@@ -154,10 +151,9 @@ package struct Janitor {
     _ state: JobState, before end: Timestamp, at now: Timestamp, limit: Int, _ isOver: () -> Bool
   ) throws {
     var doomed: [JobName] = []
-    for job in try page(Question(state: state, isCleared: true), before: end, limit: limit) {
-      if mustEnd(isOver) { break }
-      guard try state == .finished || isProven(job, at: now) else { continue }
-      try objects.removeBundle(of: job)
+    try visit(Question(state: state, isCleared: true), before: end, limit: limit, isOver) { janitor, job in
+      guard try state == .finished || janitor.isProven(job, at: now) else { return }
+      try janitor.objects.removeBundle(of: job)
       doomed.append(job.name)
     }
     summary.prunedJobs += try queue.prune(doomed)
@@ -180,6 +176,37 @@ package struct Janitor {
     defer { steps += 1 }
     guard steps > 0, isOver() else { return false }
     summary.hasMore = true
+    return true
+  }
+
+  /// Goes through a page of a question's jobs. What is left when time is over comes first in the next pass.
+  private mutating func visit(
+    _ question: Question, before end: Timestamp, limit: Int, _ isOver: () -> Bool,
+    _ body: (inout Janitor, Job) throws -> Void
+  ) throws {
+    var visited = cursors[question]
+    for job in try page(question, before: end, limit: limit) {
+      if mustEnd(isOver) {
+        cursors[question] = visited
+        return
+      }
+      try body(&self, job)
+      visited = EndedCursor(job) ?? visited
+    }
+  }
+
+  /// Notes that a job's bundle is no longer in the inbox, or is about to leave it, and makes sure that a sweep comes to its
+  /// row: it may have ended before those that the sweep has gone through.
+  ///
+  /// - Returns: whether the job was as the caller knows it.
+  private mutating func mark(_ job: Job, at now: Timestamp) throws -> Bool {
+    guard try !queue.markCleared([job.name], in: job.state, at: now).isEmpty else { return false }
+    let question = Question(state: job.state, isCleared: true)
+    if isSweep, let cursor = cursors[question], let own = EndedCursor(job),
+      (own.finishedAt, own.row) <= (cursor.finishedAt, cursor.row)
+    {
+      cursors[question] = own.before()
+    }
     return true
   }
 

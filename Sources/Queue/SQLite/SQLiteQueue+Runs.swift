@@ -97,7 +97,8 @@ extension SQLiteQueue {
   }
 
   package func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
-    try read { db in
+    try moveStrayRuns(of: schedule, at: now)
+    return try read { db in
       let last = try Int64.fetchOne(
         db,
         sql: """
@@ -111,6 +112,35 @@ extension SQLiteQueue {
             OR EXISTS (SELECT 1 FROM runs INDEXED BY runs_filling WHERE schedule = :schedule AND filling IS NOT NULL)
           """, arguments: ["schedule": schedule])
       return ScheduleStanding(lastNominalAt: SQLiteQueue.time(last), hasOpenRun: hasOpenRun ?? false)
+    }
+  }
+
+  /// Takes the nominal times that a clock named before it was set back out of the clock's way: to moments that no cron
+  /// expression can name, as an operator's. Left where they are, each would pass for the last one from the moment it
+  /// comes near, and whatever the schedule missed before it would never run.
+  private func moveStrayRuns(of schedule: String, at now: Timestamp) throws {
+    guard now >= ScheduleStanding.clockFloor else { return }
+    let arguments: StatementArguments = [
+      "schedule": schedule, "latest": (now + ScheduleStanding.strayAfter).milliseconds,
+    ]
+    let hasStrays = try read { db in
+      try Bool.fetchOne(
+        db,
+        sql: """
+          SELECT EXISTS (SELECT 1 FROM runs WHERE schedule = :schedule AND nominal_at > :latest AND cause = 'clock')
+          """, arguments: arguments)
+    }
+    guard hasStrays == true else { return }
+    try write { db in
+      // The same night may have been named wrongly before: the next moment of its minute that is free.
+      try db.execute(
+        sql: """
+          UPDATE OR IGNORE runs SET cause = 'operator', nominal_at =
+            (SELECT MAX(taken.nominal_at) + 1 FROM runs AS taken
+             WHERE taken.schedule = runs.schedule
+               AND taken.nominal_at BETWEEN runs.nominal_at AND runs.nominal_at + 59999)
+          WHERE schedule = :schedule AND nominal_at > :latest AND cause = 'clock'
+          """, arguments: arguments)
     }
   }
 

@@ -8,8 +8,12 @@ package struct ScheduleStanding: Hashable, Sendable {
   package let lastNominalAt: Timestamp?
   /// Whether members of an earlier run have not ended.
   package let hasOpenRun: Bool
-  /// A nominal time is never ahead of the clock that it was opened by.
-  package static let strayAfter = Duration.seconds(86_400)
+  /// A nominal time is never ahead of the clock that it was opened by; two threads' readings of one clock may be a little
+  /// apart.
+  package static let strayAfter = Duration.seconds(60)
+  /// 1 January 2025. A clock before it has not been set yet (a machine without a battery wakes in 1970), and is no reason
+  /// to take recorded times for wrong.
+  package static let clockFloor = Timestamp(milliseconds: 1_735_689_600_000)
 
   package init(lastNominalAt: Timestamp?, hasOpenRun: Bool) {
     self.lastNominalAt = lastNominalAt

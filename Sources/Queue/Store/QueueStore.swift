@@ -123,7 +123,7 @@ package protocol QueueStore: Sendable {
 
   /// The latest nominal time that the clock (not an operator) opened or passed over, and whether any member of any run
   /// has not ended. A time further ahead than ``ScheduleStanding/strayAfter`` was noted under a clock that was set back
-  /// since, and does not count: the schedule would wait for that clock's time to come.
+  /// since: its run becomes an operator's, a little beside that time, so that the clock opens it when it comes.
   func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding
 
   /// The newest runs first, with what became of their members.

@@ -54,6 +54,14 @@ package struct EndedCursor: Hashable, Sendable {
     self.finishedAt = finishedAt
     row = job.row
   }
+
+  /// The same moment, before that job.
+  package func before() -> EndedCursor { EndedCursor(finishedAt: finishedAt, row: row - 1) }
+
+  private init(finishedAt: Timestamp, row: Int64) {
+    self.finishedAt = finishedAt
+    self.row = row
+  }
 }
 
 /// A cancel statement that was seen.

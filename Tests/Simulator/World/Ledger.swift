@@ -16,8 +16,11 @@ struct Ledger {
   private(set) var breaches: [String] = []
   private var entries: [JobName: Entry] = [:]
   private var tokens: Set<LeaseToken> = []
-  /// Runs that the clock opened: one for each schedule and nominal time.
-  private var nominal: [String: Set<Timestamp>] = [:]
+  /// Runs that the clock opened, with ``setBacks`` at that moment: one for each schedule and nominal time, and another
+  /// when the clock was set back since.
+  private var nominal: [String: [Timestamp: Int]] = [:]
+  /// How often the clock was set back.
+  private var setBacks = 0
   /// Names whose rows are gone, or may be: a call that was to remove them was made.
   private(set) var maybeGone: Set<JobName> = []
   private var gone: Set<JobName> = []
@@ -96,9 +99,11 @@ struct Ledger {
 
   mutating func broughtBack(_ job: JobName) { move(job, to: .ready) }
 
+  mutating func clockWasSetBack() { setBacks += 1 }
+
   mutating func opened(_ run: NewRun) {
     guard run.trigger == .clock else { return }
-    if !nominal[run.schedule, default: []].insert(run.nominalAt).inserted {
+    if nominal[run.schedule, default: [:]].updateValue(setBacks, forKey: run.nominalAt) == setBacks {
       breach("\(run.schedule) was opened twice for \(run.nominalAt)")
     }
   }
