@@ -8,9 +8,10 @@ package struct ScheduleStanding: Hashable, Sendable {
   package let lastNominalAt: Timestamp?
   /// Whether members of an earlier run have not ended.
   package let hasOpenRun: Bool
-  /// A nominal time is never ahead of the clock that it was opened by; two threads' readings of one clock may be a little
-  /// apart.
-  package static let strayAfter = Duration.seconds(60)
+  /// A nominal time is never ahead of the clock that it was opened by. One that is less than this ahead stands all the same:
+  /// a reading of the clock may be old by now, and after a small step back a night must not run twice. What passes within
+  /// it, the next run takes.
+  package static let strayAfter = Duration.seconds(3600)
   /// 1 January 2025. A clock before it has not been set yet (a machine without a battery wakes in 1970), and is no reason
   /// to take recorded times for wrong.
   package static let clockFloor = Timestamp(milliseconds: 1_735_689_600_000)
