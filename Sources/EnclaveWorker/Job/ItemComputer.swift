@@ -20,12 +20,15 @@ struct ItemComputer {
 
   /// - Throws: ``WorkerFault`` with `refused` for a prompt that the model does not have.
   init(model: LoadedModel, claims: JobManifestClaims) throws {
-    if let prompt = claims.prompt, !model.embedding.tokenizer.promptNames.contains(prompt) {
+    guard case .encoder(let embedding) = model.model else {
+      throw WorkerFault.refused("this worker does not compute \(model.model.operation.rawValue)")
+    }
+    if let prompt = claims.prompt, !embedding.tokenizer.promptNames.contains(prompt) {
       throw WorkerFault.refused("the model has no prompt of that name")
     }
     // The manifest's `float` holds for all lines; otherwise a line may ask for it by itself.
     computer = LineComputer(
-      model: model.embedding, name: model.name, format: claims.inputFormat == .openAI ? .openAI : .idText,
+      model: embedding, name: model.name, format: claims.inputFormat == .openAI ? .openAI : .idText,
       writesFloats: claims.encoding == "float", prompt: claims.prompt)
   }
 

@@ -46,8 +46,8 @@ struct JobRun {
     do {
       try order.authorise(under: policy, epoch: bundle.epoch, inputBytes: bundle.inputBytes, atMs: now)
       let model = try models.load(for: order, under: settings, in: enclave, from: link)
-      defer { model.embedding.wipe() }
-      precision = model.embedding.precision.rawValue
+      defer { model.model.wipe() }
+      precision = model.model.precision.rawValue
       let computer = try ItemComputer(model: model, claims: order.manifest.claims)
       let items = InputItems(bundle, order.manifest.claims)
       while var window = try items.next() {

@@ -6,13 +6,13 @@ import Wire
 /// A model whose every file was what its manifest says.
 final class LoadedModel: Sendable {
   let manifest: Signed<ModelManifestClaims>
-  let embedding: EmbeddingModel
+  let model: JobModel
   /// What a person calls it; stands in every output line.
   var name: String { manifest.claims.name }
 
-  init(manifest: Signed<ModelManifestClaims>, embedding: EmbeddingModel) {
+  init(manifest: Signed<ModelManifestClaims>, model: JobModel) {
     self.manifest = manifest
-    self.embedding = embedding
+    self.model = model
   }
 }
 
@@ -31,7 +31,7 @@ final class ModelCache: Sendable {
     let sameModel = cached.withLock { $0.filter { $0.manifest.digest == digest } }
     if let any = sameModel.first {
       let permit = try ModelPermit(manifest: any.manifest.bytes, for: order, under: settings.policy.claims)
-      if let model = sameModel.first(where: { $0.embedding.precision == permit.precision }) {
+      if let model = sameModel.first(where: { $0.model.precision == permit.precision }) {
         touch(model)
         return model
       }

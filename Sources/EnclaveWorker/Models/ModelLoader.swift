@@ -46,11 +46,11 @@ struct ModelLoader {
       small[file.name] = buffer.withBytes { Array($0) }
     }
     let weights = try weightFiles.map { (name: $0.name, buffer: try read($0, of: permit)) }
-    let embedding = try Self.withBytes(of: weights[...]) {
-      try EmbeddingModel(files: ModelFiles(small), weights: $0, precision: permit.precision)
+    let model = try Self.withBytes(of: weights[...]) {
+      JobModel.encoder(try EmbeddingModel(files: ModelFiles(small), weights: $0, precision: permit.precision))
     }
-    try Self.check(embedding, against: claims)
-    return LoadedModel(manifest: permit.manifest, embedding: embedding)
+    try Self.check(model, against: claims)
+    return LoadedModel(manifest: permit.manifest, model: model)
   }
 
   /// Hands over the bytes of all buffers at once.
@@ -65,15 +65,15 @@ struct ModelLoader {
   }
 
   /// Holds the model itself to what the manifest claims of it: the policy was applied to the claims alone.
-  private static func check(_ embedding: EmbeddingModel, against claims: ModelManifestClaims) throws {
-    guard UInt64(embedding.dimensions) == claims.dimensions, UInt64(embedding.maximumTokens) == claims.maximumTokens
+  private static func check(_ model: JobModel, against claims: ModelManifestClaims) throws {
+    guard UInt64(model.dimensions) == claims.dimensions, UInt64(model.maximumTokens) == claims.maximumTokens
     else {
       throw WorkerFault.failed("dimensions or maximum tokens are not the manifest's")
     }
-    guard claims.operations == [embedding.operation.rawValue] else {
+    guard claims.operations == [model.operation.rawValue] else {
       throw WorkerFault.failed("the operations are not the manifest's")
     }
-    guard embedding.architecture == claims.architecture, Set(embedding.elementTypes).isSubset(of: claims.dtypes) else {
+    guard model.architecture == claims.architecture, Set(model.elementTypes).isSubset(of: claims.dtypes) else {
       throw WorkerFault.failed("architecture or weight types are not the manifest's")
     }
   }

@@ -37,6 +37,34 @@ package struct ChatTemplateFiles: Sendable {
     specialTokens = tokens
   }
 
+  /// Reads `tokenizer.chat_template` of a GGUF file; its special tokens are those of the vocabulary that the file names.
+  /// Nil when the file has none. Throws `ModelError`, naming file, key and fault.
+  package init?(_ header: GGUFHeader) throws(ModelError) {
+    let key = "tokenizer.chat_template"
+    guard let value = header.metadata[key] else { return nil }
+    guard case .string(let source) = value else { throw ModelError(header.file, "`\(key)` must be a text") }
+    do {
+      template = try ChatTemplate(parsing: source)
+    } catch {
+      throw ModelError(header.file, "`\(key)`: \(error.description)")
+    }
+    var tokens: [String: String] = [:]
+    let vocabulary = header.metadata["tokenizer.ggml.tokens"]?.array?.strings
+    for (name, key) in Self.ggufNames {
+      guard let id = header.metadata["tokenizer.ggml.\(key)_token_id"]?.integer, let vocabulary,
+        (0..<vocabulary.count).contains(id), let text = vocabulary.text(id)
+      else { continue }
+      tokens[name] = text
+    }
+    specialTokens = tokens
+  }
+
+  /// A special token's name in templates, and in `tokenizer.ggml.…_token_id`.
+  private static let ggufNames = [
+    ("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("sep_token", "seperator"),
+    ("pad_token", "padding"), ("cls_token", "cls"), ("mask_token", "mask"),
+  ]
+
   private static func template(_ settings: SettingsReader) throws(ModelError) -> String? {
     switch settings.object["chat_template"] {
     case nil, .null?: return nil

@@ -10,11 +10,15 @@ package final class GenerationModel: Sendable {
   package let precision: Precision
   /// Types of the weights in their files, sorted: `BF16`, say.
   package let elementTypes: [String]
+  /// How conversations become prompts.
+  package let conversations: Conversations
 
   private let model: DecoderModel
 
   /// Tokens of one sequence at most, prompt and output together.
   package var contextLength: Int { config.contextLength }
+  /// The chat template; nil where the model has none that can be read, as ``conversations`` says.
+  package var template: ChatTemplate? { conversations.files?.template }
   /// Such as `llama`.
   package var architecture: String { config.architecture.name }
 
@@ -32,6 +36,7 @@ package final class GenerationModel: Sendable {
       throw ModelError(TokenizerSettings.file, "has ids beyond config.json's `vocab_size`")
     }
     self.decoder = decoder
+    conversations = Conversations(files: files)
     let index = try ShardIndex(files: files, unless: weights.contains { $0.name == WeightsFile.name })
     let names = index?.shards ?? [WeightsFile.name]
     guard weights.map(\.name).sorted() == names else {
@@ -53,6 +58,7 @@ package final class GenerationModel: Sendable {
       throw ModelError(header.file, "`tokenizer.ggml.tokens` has more tokens than `token_embd.weight` has rows")
     }
     self.decoder = decoder
+    conversations = Conversations(header)
     let loaded = try DecoderWeights(weights, config: config)
     elementTypes = loaded.elementTypes
     model = DecoderModel(config: config, weights: loaded, precision: precision)

@@ -145,6 +145,8 @@ package enum ModelOperation: String, Sendable, CaseIterable {
   case classify
   /// One number for a pair of texts, such as how well a passage answers a query.
   case score
+  /// A text that continues a prompt or answers a conversation.
+  case generate
 }
 
 /// sentence-transformers' Dense: one linear map of the pooled vector, and a function of its outputs.
