@@ -134,7 +134,7 @@ check-install: build-install ## The installed client in a Debian 12 without Swif
 uninstall: ## Removes what `make install` put there; settings, queue and logs stay unless PURGE=1
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PURGE="$(PURGE)" scripts/uninstall.sh
 
-bench: bench-queue bench-embed ## Every bench
+bench: bench-queue bench-embed bench-generate ## Every bench
 
 .PHONY: bench-embed
 bench-embed: THREADS := 2
@@ -142,6 +142,15 @@ bench-embed: QUICK :=
 bench-embed: deps model ## Our encoder and its peers from PyPI, interleaved: docs/benchmarks/embed.{md,json,png}; ROUNDS=7 THREADS=2 QUICK=1
 	@swift build $(SWIFT_FLAGS) --product bench-embed
 	@scripts/bench-embed.sh $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),7) $(THREADS) $(if $(QUICK),1)
+
+.PHONY: bench-generate
+bench-generate: MODELS := 100m,1b
+bench-generate: QUANTISATIONS := q4_0,q4_k_m,q8_0,bf16
+bench-generate: THREADS := 2,1
+bench-generate: OUT := docs/benchmarks
+bench-generate: deps ## Our decoder and llama.cpp's, interleaved: docs/benchmarks/generate.{md,json,png}; MODELS=100m QUANTISATIONS=q4_0 THREADS=2 ROUNDS=5 OUT=folder
+	@swift build $(SWIFT_FLAGS) --product bench-generate
+	@scripts/bench-generate.sh "$(MODELS)" "$(QUANTISATIONS)" "$(THREADS)" $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),5) "$(OUT)"
 
 .PHONY: bench-constraint
 bench-constraint: deps ## How long it takes to say which tokens a JSON schema allows next, for 32,000 and 128,000 tokens

@@ -45,6 +45,7 @@ let package = Package(
     .executable(name: "load", targets: ["Load"]),
     .executable(name: "bench-queue", targets: ["BenchQueue"]),
     .executable(name: "bench-embed", targets: ["BenchEmbed"]),
+    .executable(name: "bench-generate", targets: ["BenchGenerate"]),
     .executable(name: "bench-tokenize", targets: ["BenchTokenize"]),
     .executable(name: "simulate", targets: ["simulate"]),
   ],
@@ -115,6 +116,7 @@ let package = Package(
       path: "Tests/Load"),
     .executableTarget(name: "BenchQueue", dependencies: ["Queue", "Wire"], path: "Tests/Benchmarks/Queue"),
     .executableTarget(name: "BenchEmbed", dependencies: ["Inference", "CBlas"], path: "Tests/Benchmarks/Embed"),
+    .executableTarget(name: "BenchGenerate", dependencies: ["Inference"], path: "Tests/Benchmarks/Generate"),
     .executableTarget(name: "BenchTokenize", dependencies: ["Inference"], path: "Tests/Benchmarks/Tokenize"),
     .target(
       name: "CSimulatedDisk", path: "Tests/Simulator/CSimulatedDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
@@ -192,7 +194,7 @@ if let runtime = Context.environment["FUZZER_RUNTIME"] {
   for target in package.targets where probed.contains(target.name) { target.swiftSettings = probes }
   package.products = []
   package.targets.removeAll {
-    ["JobRunner", "DevCloud", "Load", "BenchQueue", "BenchEmbed", "BenchTokenize"].contains($0.name)
+    ["JobRunner", "DevCloud", "Load", "BenchQueue", "BenchEmbed", "BenchGenerate", "BenchTokenize"].contains($0.name)
   }
   package.targets += [
     .target(name: "CFuzzer", path: "Tests/Fuzzers/CFuzzer"),

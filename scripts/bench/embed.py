@@ -11,7 +11,6 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import traceback
 
 import phases
 import report
+from machine import processor
 from workers import HERE, Engine, Worker, WorkerError
 
 ENGINES = [
@@ -43,20 +43,6 @@ def versions(program):
         except importlib.metadata.PackageNotFoundError:
             return None
     return found
-
-
-def processor():
-    facts = dict(
-        line.split(":", 1) for line in open("/proc/cpuinfo").read().split("\n\n")[0].splitlines() if ":" in line)
-    facts = {name.strip(): value.strip() for name, value in facts.items()}
-    wanted = ["avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_int8"]
-    have = set(facts.get("flags", "").split())
-    return {
-        "name": facts.get("model name", platform.machine()), "family": facts.get("cpu family"),
-        "model": facts.get("model"), "processors": os.cpu_count(), "flags": [flag for flag in wanted if flag in have],
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}",
-    }
 
 
 def install_failures(settings):

@@ -52,20 +52,11 @@ def busy_seconds():
     return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
-class Worker:
-    """One engine's process."""
+class Process:
+    """A process that answers commands, one JSON object a line."""
 
-    def __init__(self, engine, settings, threads, environment={}, model=None):
-        self.engine = engine
-        model = model or settings.model
-        if engine.is_ours:
-            command = [str(settings.program), engine.precision, "--model", str(model), "--documents",
-                       str(settings.work / "documents"), "--threads", str(threads), "--scales",
-                       str(settings.work / "int8.scales")]
-        else:
-            command = [sys.executable, str(HERE / "peers.py"), engine.program, engine.precision, "--model", str(model),
-                       "--work", str(settings.work), "--threads", str(threads)]
-        self.log = settings.work / "log" / f"{engine.name.replace(' ', '-')}.log"
+    def __init__(self, command, log, threads, environment={}):
+        self.log = log
         self.log.parent.mkdir(exist_ok=True)
         self.started = time.perf_counter()
         # OMP_NUM_THREADS for those that ask OpenMP; the OpenBLAS variables would slow current libraries down.
@@ -94,14 +85,6 @@ class Worker:
             raise WorkerError(" ".join(answer["error"].split())[:200])
         return answer
 
-    def measure(self, **command):
-        """A run, and `elsewhere`: processors that other processes kept busy meanwhile. That is the noise."""
-        before = busy_seconds()
-        answer = self.ask(do="run", **command)
-        others = busy_seconds() - before - answer["cpu_s"]
-        answer["elsewhere"] = round(max(0, others) / answer["wall_s"], 2)
-        return answer
-
     def ended(self):
         code = self.process.wait()
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
@@ -115,3 +98,27 @@ class Worker:
                 stream.close()
             except BrokenPipeError:
                 pass  # A command that the process did not live to read.
+
+
+class Worker(Process):
+    """One engine's process."""
+
+    def __init__(self, engine, settings, threads, environment={}, model=None):
+        self.engine = engine
+        model = model or settings.model
+        if engine.is_ours:
+            command = [str(settings.program), engine.precision, "--model", str(model), "--documents",
+                       str(settings.work / "documents"), "--threads", str(threads), "--scales",
+                       str(settings.work / "int8.scales")]
+        else:
+            command = [sys.executable, str(HERE / "peers.py"), engine.program, engine.precision, "--model", str(model),
+                       "--work", str(settings.work), "--threads", str(threads)]
+        super().__init__(command, settings.work / "log" / f"{engine.name.replace(' ', '-')}.log", threads, environment)
+
+    def measure(self, **command):
+        """A run, and `elsewhere`: processors that other processes kept busy meanwhile. That is the noise."""
+        before = busy_seconds()
+        answer = self.ask(do="run", **command)
+        others = busy_seconds() - before - answer["cpu_s"]
+        answer["elsewhere"] = round(max(0, others) / answer["wall_s"], 2)
+        return answer
