@@ -32,7 +32,7 @@ import Testing
     "BenchQueue": ["Queue", "Wire"],
     // Measures the encoder alone, and its kernels.
     "BenchEmbed": ["Inference", "CBlas"],
-    "BenchTokenize": ["Inference"],
+    "BenchGenerate": ["Inference"], "BenchTokenize": ["Inference"],
     "DevCloud": [
       "Wire", "SealedCrypto", "Attestation", "CPlatform", "COpenSSL", "ArgumentParser", "Logging", "X509",
       "SwiftASN1", "Hummingbird", "HummingbirdTLS", "Crypto", "CryptoExtras", "NIOCore", "NIOPosix", "NIOHTTP1",
