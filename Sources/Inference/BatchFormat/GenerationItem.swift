@@ -68,6 +68,35 @@ package struct GenerationItem: Sendable, Equatable {
     self.sampling = sampling
   }
 
+  /// The `/v1/chat/completions` line of a conversation, without its newline.
+  ///
+  /// - Parameter schema: what the answer's JSON is held to; nil for any text.
+  package static func line(
+    id: String, model: String, messages: [ChatMessage], temperature: Double, schema: JSONValue? = nil
+  ) -> [UInt8] {
+    var json = JSONText(reserving: messages.reduce(512) { $0 + $1.content.utf8.count })
+    json.raw("{\"custom_id\":")
+    json.string(id)
+    json.raw(",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":")
+    json.string(model)
+    json.raw(",\"messages\":[")
+    for (index, message) in messages.enumerated() {
+      json.raw(index == 0 ? "{\"role\":" : ",{\"role\":")
+      json.string(message.role)
+      json.raw(",\"content\":")
+      json.string(message.content)
+      json.raw("}")
+    }
+    json.raw("],\"temperature\":\(temperature)")
+    if let schema {
+      json.raw(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"schema\":")
+      json.value(schema)
+      json.raw("}}")
+    }
+    json.raw("}}")
+    return json.bytes
+  }
+
   /// The settings, where the line leaves a seed and a length to the job. Other settings are OpenAI's own by default.
   package func settings(seed: UInt64, maximumTokens: Int) -> SamplingSettings {
     SamplingSettings(

@@ -12,6 +12,7 @@ package struct InputLineError: Error, Sendable, Equatable, CustomStringConvertib
     case unsupportedURL = "unsupported_url"
     case unsupportedInput = "unsupported_input"
     case duplicateID = "duplicate_id"
+    case contextLengthExceeded = "context_length_exceeded"
   }
 
   package let code: Code

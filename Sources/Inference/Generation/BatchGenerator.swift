@@ -55,34 +55,51 @@ package final class BatchGenerator {
     var results = [Result<Generation, GenerationFailure>?](repeating: nil, count: requests.count)
     var next = 0
     run {
-      guard next < requests.count else { return nil }
+      guard next < requests.count else { return .over }
       next += 1
-      return requests[next - 1]
+      return .request(requests[next - 1])
     } finish: { index, result in
       results[index] = result
+    } afterStep: {
     }
     return results.map { $0 ?? .failure(.badPrompt) }
   }
 
+  /// What there is to be continued next.
+  package enum Next {
+    case request(GenerationRequest)
+    /// Nothing before one that is at work has ended.
+    case later
+    /// Nothing any more.
+    case over
+  }
+
   /// Continues texts for as long as `next` gives more, and gives each result to `finish` with the request's number as
   /// soon as it is there. Requests begin in their order, and may end in another.
+  ///
+  /// - Parameter afterStep: called after each pass over the model; where it throws, as where the others do, everything
+  ///   that is at work is dropped.
+  /// - Throws: what the closures throw.
   package func run(
-    next: () -> GenerationRequest?, finish: (Int, Result<Generation, GenerationFailure>) -> Void
-  ) {
+    next: () throws -> Next, finish: (Int, Result<Generation, GenerationFailure>) throws -> Void,
+    afterStep: () throws -> Void
+  ) rethrows {
+    defer { drop() }
     var (count, waiting, isOver) = (0, LiveSequence?.none, false)
     while true {
-      while live.count < limits.sequences {
+      admit: while live.count < limits.sequences {
         if waiting == nil, !isOver {
-          guard let request = next() else {
-            isOver = true
-            break
+          switch try next() {
+          case .over: isOver = true
+          case .later: break admit
+          case .request(let request):
+            do throws(GenerationFailure) {
+              waiting = try admissible(request, index: count)
+            } catch {
+              try finish(count, .failure(error))
+            }
+            count += 1
           }
-          do {
-            waiting = try admissible(request, index: count)
-          } catch {
-            finish(count, .failure(error))
-          }
-          count += 1
         }
         guard let sequence = waiting else {
           if isOver { break } else { continue }
@@ -92,8 +109,19 @@ package final class BatchGenerator {
         waiting = nil
       }
       guard !live.isEmpty else { return }
-      step(finish)
+      for (index, result) in step() { try finish(index, result) }
+      try afterStep()
     }
+  }
+
+  /// Gives back what sequences hold that did not come to their end.
+  private func drop() {
+    while let sequence = live.popLast() { give(sequence) }
+  }
+
+  private func give(_ sequence: LiveSequence) {
+    for case .some(let page) in sequence.pages.dropFirst(sequence.shared.count) { pool.give(page) }
+    for node in sequence.shared { shared.release(node) }
   }
 
   /// Wipes what is left of texts in memory: call it between jobs.
@@ -117,7 +145,7 @@ package final class BatchGenerator {
   }
 
   /// One pass, and a token for each sequence whose prompt is read.
-  private func step(_ finish: (Int, Result<Generation, GenerationFailure>) -> Void) {
+  private func step() -> [(index: Int, result: Result<Generation, GenerationFailure>)] {
     var parts: [DecoderStep.Part] = []
     var chosen: [Int] = []
     // Those that only go on come first; what room is left is for prompts, the oldest first.
@@ -160,12 +188,13 @@ package final class BatchGenerator {
         failed.insert(place)
       }
     }
+    var ended: [(index: Int, result: Result<Generation, GenerationFailure>)] = []
     for place in live.indices.reversed() where live[place].finish != nil || failed.contains(place) {
       let sequence = live.remove(at: place)
-      for case .some(let page) in sequence.pages.dropFirst(sequence.shared.count) { pool.give(page) }
-      for node in sequence.shared { shared.release(node) }
-      finish(sequence.index, failed.contains(place) ? .failure(.notFinite) : .success(sequence.result))
+      give(sequence)
+      ended.append((sequence.index, failed.contains(place) ? .failure(.notFinite) : .success(sequence.result)))
     }
+    return ended
   }
 
   /// The next tokens of a sequence, and pages for them.

@@ -4,6 +4,8 @@ struct AddedTokens: Sendable {
   /// One of them.
   struct Token: Sendable {
     var utf8: [UInt8]
+    /// As the model's file spells it; `utf8` may be what the normalizer makes of that.
+    let spelling: [UInt8]
     let id: Int32
     /// Must not stand beside a letter, digit, mark or `_`.
     var singleWord = false
@@ -15,13 +17,15 @@ struct AddedTokens: Sendable {
     var normalized = false
     /// Is no text: it is left out where ids become text.
     var special = false
+
+    init(utf8: [UInt8], id: Int32) { (self.utf8, spelling, self.id) = (utf8, utf8, id) }
   }
 
   /// Bytes of one token: at each place of a text so many may have to be compared.
   static let bytesLimit = 256
   static let countLimit = 1000
 
-  private let tokens: [Token]
+  let tokens: [Token]
   /// Leads to places in `tokens`.
   private let trie: TokenTrie
   /// Whether a token begins with a byte.

@@ -83,6 +83,27 @@ package struct Tokenizer: Sendable {
     return settings.template.input([ids[...]], truncated: false, limit: .max).ids
   }
 
+  /// The ids of a text in which a mark stands where the spelling of a control token was broken up: what it breaks is
+  /// plain text, and the mark itself is none. Special tokens are not put around it.
+  func ids(of text: String, without mark: Unicode.Scalar) -> [Int32] {
+    var text = text
+    return text.withUTF8 { ids($0, TokenRun(limit: .max), mark: Array(String(mark).utf8)) }
+  }
+
+  /// The tokens that do something other than stand for text: special ones, and those that end a model's output.
+  func controlTokens(ends: [Int32]) throws(ModelError) -> ControlTokens {
+    func chosen(_ tokens: AddedTokens) -> [AddedTokens.Token] {
+      tokens.tokens.filter { $0.special || ends.contains($0.id) }
+    }
+    do {
+      return try ControlTokens(
+        raw: chosen(settings.rawTokens), normalized: chosen(settings.normalizedTokens),
+        normalizer: settings.normalizer)
+    } catch {
+      throw ModelError(TokenizerSettings.file, error.text)
+    }
+  }
+
   /// How ids become text; nil where that was not asked for.
   package var decoder: TokenDecoder? { settings.decoder }
 
@@ -123,7 +144,8 @@ package struct Tokenizer: Sendable {
     return reader.sink.run.ids
   }
 
-  private func ids(_ text: UnsafeBufferPointer<UInt8>, _ run: TokenRun) -> [Int32] {
+  /// - Parameter mark: bytes that count for nothing once tokens were taken from the text; none for no such bytes.
+  private func ids(_ text: UnsafeBufferPointer<UInt8>, _ run: TokenRun, mark: [UInt8] = []) -> [Int32] {
     var run = run
     // Taken out once: a copy for each word would cost more than the word.
     let (normalizer, preTokenizer, model) = (settings.normalizer, settings.preTokenizer, settings.model)
@@ -137,7 +159,9 @@ package struct Tokenizer: Sendable {
         normalizedTokens.part(text) { between, inner, token in
           if let token {
             run.append(token)
-          } else {
+            return !run.isFull
+          }
+          ControlTokens.withoutMark(mark, between) { between in
             preTokenizer.part(between, isFirst: place == 0 && inner == 0 && !dropsFirst) { word in
               model.append(word, to: &run)
               return !run.isFull
