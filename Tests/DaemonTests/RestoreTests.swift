@@ -191,8 +191,8 @@ struct RestoreTests {
     let night = Timestamp(milliseconds: 1_767_232_800_000)  // 2026-01-01T02:00:00Z
     _ = try ScheduleBook(files: [], store: host.queue).add(text, file: "nightly.yaml", replacing: false, at: night)
     let driver = SchedulerDriver([definition], store: host.queue)
-    _ = try driver.turn(at: night + .seconds(-3_600))
-    let opened = try driver.turn(at: night + .seconds(86_400))
+    _ = try driver.turn(by: ManualClock(night + .seconds(-3_600)))
+    let opened = try driver.turn(by: ManualClock(night + .seconds(86_400)))
     #expect(opened.opened["nightly"]?.count == 1)
     let paused = try #require(QueueName("slow"))
     try host.queue.setPaused(true, queue: paused, at: night)
@@ -211,9 +211,9 @@ struct RestoreTests {
     let book = try ScheduleBook(files: [], store: queue)
     #expect(book.inForce.map(\.name) == ["nightly"])
     #expect(try queue.settings().pausedQueues.keys.map(\.rawValue) == ["slow"])
-    let again = try SchedulerDriver(book.ticking, store: queue).turn(at: night + .seconds(86_400))
+    let again = try SchedulerDriver(book.ticking, store: queue).turn(by: ManualClock(night + .seconds(86_400)))
     #expect(again.opened.isEmpty && again.skipped.isEmpty, "that night had its run")
-    let next = try SchedulerDriver(book.ticking, store: queue).turn(at: night + .seconds(2 * 86_400))
+    let next = try SchedulerDriver(book.ticking, store: queue).turn(by: ManualClock(night + .seconds(2 * 86_400)))
     #expect(next.opened["nightly"]?.count == 1)
     try queue.close()
   }

@@ -76,7 +76,7 @@ struct LongRunTests {
     #expect(try store.standing(of: "nightly", at: now).hasOpenRun)
     #expect(try store.pruneRecords(before: now + .days(30), limit: 10) == 0)
     let definition = try ScheduleFile.parse("name: nightly\nqueue: night\ncron: 0 2 * * *\n", file: "n.yaml")
-    #expect(try SchedulerDriver([definition], store: store).turn(at: now).filled == [run.id])
+    #expect(try SchedulerDriver([definition], store: store).turn(by: ManualClock(now)).filled == [run.id])
     #expect(Set(try members(run.id, store)) == Set(try (1...10).map { try jobName($0) }))
     #expect(try store.list(JobFilter(state: .held)).map(\.name) == [jobName(11), jobName(12)])
     while let lease = try store.claim(.test, at: now) { try store.finish(lease, with: .sample(lease.attempt), at: now) }

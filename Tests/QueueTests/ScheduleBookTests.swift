@@ -95,7 +95,7 @@ struct ScheduleBookTests {
     defer { fixture.remove() }
     let book = try ScheduleBook(files: [], store: fixture.store)
     func opened(_ now: Timestamp) throws -> Int {
-      try SchedulerDriver(book.ticking, store: fixture.store).turn(at: now).opened["nightly"]?.count ?? 0
+      try SchedulerDriver(book.ticking, store: fixture.store).turn(by: ManualClock(now)).opened["nightly"]?.count ?? 0
     }
     _ = try book.add(nightly, file: "n.yaml", replacing: false, at: night(2) + .seconds(60))
     #expect(try opened(night(2) + .seconds(120)) == 0)
@@ -119,7 +119,8 @@ struct ScheduleBookTests {
     try book.setPaused(true, "nightly", at: .start)
     for day in 1...9 {
       _ = try fixture.store.enqueue([.sample(UInt64(day), queue: "nightly", isHeld: true)], at: night(Int64(day)))
-      #expect(try SchedulerDriver(book.ticking, store: fixture.store).turn(at: night(Int64(day))).opened.isEmpty)
+      #expect(
+        try SchedulerDriver(book.ticking, store: fixture.store).turn(by: ManualClock(night(Int64(day)))).opened.isEmpty)
     }
     #expect(try fixture.store.list(JobFilter(state: .held)).count == 9)
     let now = night(10) + .seconds(3600)
@@ -131,8 +132,8 @@ struct ScheduleBookTests {
     }
     try book.setPaused(false, "nightly", at: now)
     let driver = SchedulerDriver(book.ticking, store: fixture.store)
-    #expect(try driver.turn(at: now).opened["nightly"]?.count ?? 0 == (catchup == Catchup.none ? 0 : 1))
-    #expect(try driver.turn(at: night(11)).opened["nightly"]?.count == 1)
+    #expect(try driver.turn(by: ManualClock(now)).opened["nightly"]?.count ?? 0 == (catchup == Catchup.none ? 0 : 1))
+    #expect(try driver.turn(by: ManualClock(night(11))).opened["nightly"]?.count == 1)
     #expect(try fixture.store.list(JobFilter(state: .held)).isEmpty)
     let runs = try fixture.store.runs(of: "nightly", limit: 100).filter { $0.skipped == nil }
     #expect(runs.map { $0.members[.ready] ?? 0 }.reduce(0, +) == 9)

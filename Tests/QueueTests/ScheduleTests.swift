@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 import Wire
 
@@ -108,7 +109,7 @@ struct ScheduleTests {
       _ = try fixture.store.enqueue([.sample(UInt64(hour), queue: "nightly", isHeld: true)], at: now)
       let isDown = (60..<110).contains(hour)
       if !isDown {
-        let turn = try SchedulerDriver(definitions, store: fixture.store).turn(at: now)
+        let turn = try SchedulerDriver(definitions, store: fixture.store).turn(by: ManualClock(now))
         opened += turn.opened["nightly"] ?? []
         #expect(try #require(turn.nextDue) > now)
       }
@@ -126,7 +127,7 @@ struct ScheduleTests {
     let store = fixture.store
     let driver = SchedulerDriver([try definition()], store: store)
     func opened(_ moment: Timestamp) throws -> [Timestamp] {
-      let turn = try driver.turn(at: moment)
+      let turn = try driver.turn(by: ManualClock(moment))
       return try (turn.opened["nightly"] ?? []).map { try #require(try store.run($0)).nominalAt }
     }
     #expect(try opened(.start).isEmpty)
@@ -147,16 +148,44 @@ struct ScheduleTests {
     #expect(try opened(night(13)) == [night(13)])
   }
 
+  @Test("To ask where a schedule stands changes nothing, even when the clock was set back")
+  func standingIsAQuestion() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let store = fixture.store
+    let driver = SchedulerDriver([try definition()], store: store)
+    for moment in [.start, night(1), night(10)] { _ = try driver.turn(by: ManualClock(moment)) }
+    let runs = try store.runs(of: "nightly", limit: 10)
+    #expect(try store.standing(of: "nightly", at: night(2)).lastNominalAt == night(1))
+    #expect(try store.runs(of: "nightly", limit: 10) == runs)
+  }
+
+  @Test("A turn that slept while another opened a night does not take it for a wrong clock's")
+  func staleReading() throws {
+    let fixture = try StoreFixture(.sqlite)
+    defer { fixture.remove() }
+    let store = fixture.store
+    let driver = SchedulerDriver([try definition()], store: store)
+    for moment in [.start, night(1)] { _ = try driver.turn(by: ManualClock(moment)) }
+    let nightly = try definition()
+    let slept = SleepingClock([night(1) + .seconds(60), night(2) + .seconds(60)]) {
+      _ = try? SchedulerDriver([nightly], store: store).turn(by: ManualClock(night(2)))
+    }
+    #expect(try driver.turn(by: slept).opened.isEmpty)
+    #expect(try driver.turn(by: ManualClock(night(2) + .seconds(120))).opened.isEmpty)
+    #expect(try store.runs(of: "nightly", limit: 10).filter { $0.trigger == .operatorRequest }.isEmpty)
+  }
+
   @Test("A clock that is not set yet moves no recorded time, so that nothing is made up for twice")
   func clockUnset() throws {
     let fixture = try StoreFixture(.sqlite)
     defer { fixture.remove() }
     let driver = SchedulerDriver([try definition("catchup: all")], store: fixture.store)
-    _ = try driver.turn(at: .start)
-    #expect(try driver.turn(at: night(1)).opened["nightly"]?.count == 1)
-    #expect(try driver.turn(at: Timestamp(milliseconds: 5_000)).opened.isEmpty)
-    #expect(try driver.turn(at: night(1) + .seconds(60)).opened.isEmpty)
-    #expect(try driver.turn(at: night(2)).opened["nightly"]?.count == 1)
+    _ = try driver.turn(by: ManualClock(.start))
+    #expect(try driver.turn(by: ManualClock(night(1))).opened["nightly"]?.count == 1)
+    #expect(try driver.turn(by: ManualClock(Timestamp(milliseconds: 5_000))).opened.isEmpty)
+    #expect(try driver.turn(by: ManualClock(night(1) + .seconds(60))).opened.isEmpty)
+    #expect(try driver.turn(by: ManualClock(night(2))).opened["nightly"]?.count == 1)
   }
 
   @Test("run-now takes what waits, twice in the same millisecond if need be, and leaves the clock alone")
@@ -171,5 +200,22 @@ struct ScheduleTests {
     #expect(
       try fixture.store.standing(of: "nightly", at: night(1)) == ScheduleStanding(lastNominalAt: nil, hasOpenRun: true))
     #expect(try fixture.store.list(JobFilter(state: .ready)).count == 3)
+  }
+}
+
+/// A clock whose first reading is old when it is used: something happens after it.
+private final class SleepingClock: QueueClock {
+  private let readings: Mutex<[Timestamp]>
+  private let whileAsleep: @Sendable () -> Void
+
+  init(_ readings: [Timestamp], whileAsleep: @escaping @Sendable () -> Void) {
+    self.readings = Mutex(readings)
+    self.whileAsleep = whileAsleep
+  }
+
+  func now() -> Timestamp {
+    let (isFirst, reading) = readings.withLock { ($0.count > 1, $0.count > 1 ? $0.removeFirst() : $0[0]) }
+    if isFirst { whileAsleep() }
+    return reading
   }
 }

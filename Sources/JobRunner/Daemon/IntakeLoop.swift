@@ -115,7 +115,7 @@ final class IntakeLoop: @unchecked Sendable {
       log.warning("\(summary.ignored) objects are no bundle within its limits and no cancel, such as \(ignored)")
     }
     var hasWork = !summary.newJobs.isEmpty
-    let turn = try SchedulerDriver(schedules.ticking, store: queue).turn(at: now)
+    let turn = try SchedulerDriver(schedules.ticking, store: queue).turn(by: clock)
     events.schedulesTurned(turn)
     for run in turn.filled {
       log.notice("schedule run has the rest of its members", metadata: ["run": "\(run)"])

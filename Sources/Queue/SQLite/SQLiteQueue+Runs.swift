@@ -97,8 +97,7 @@ extension SQLiteQueue {
   }
 
   package func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
-    try moveStrayRuns(of: schedule, at: now)
-    return try read { db in
+    try read { db in
       let last = try Int64.fetchOne(
         db,
         sql: """
@@ -115,32 +114,32 @@ extension SQLiteQueue {
     }
   }
 
-  /// Takes the nominal times that a clock named before it was set back out of the clock's way: to moments that no cron
-  /// expression can name, as an operator's. Left where they are, each would pass for the last one from the moment it
-  /// comes near, and whatever the schedule missed before it would never run.
-  private func moveStrayRuns(of schedule: String, at now: Timestamp) throws {
-    guard now >= ScheduleStanding.clockFloor else { return }
-    let arguments: StatementArguments = [
-      "schedule": schedule, "latest": (now + ScheduleStanding.strayAfter).milliseconds,
-    ]
-    let hasStrays = try read { db in
-      try Bool.fetchOne(
+  package func clockRuns(of schedule: String, after moment: Timestamp) throws -> [RunID: Timestamp] {
+    try read { db in
+      let rows = try Row.fetchAll(
         db,
         sql: """
-          SELECT EXISTS (SELECT 1 FROM runs WHERE schedule = :schedule AND nominal_at > :latest AND cause = 'clock')
-          """, arguments: arguments)
+          SELECT id, nominal_at FROM runs WHERE schedule = ? AND nominal_at > ? AND cause = 'clock' LIMIT 1000
+          """, arguments: [schedule, moment.milliseconds])
+      return Dictionary(
+        uniqueKeysWithValues: rows.map {
+          (RunID(rawValue: $0["id"]), Timestamp(milliseconds: $0["nominal_at"]))
+        })
     }
-    guard hasStrays == true else { return }
+  }
+
+  package func setAside(_ runs: [RunID]) throws {
     try write { db in
       // The same night may have been named wrongly before: the next moment of its minute that is free.
-      try db.execute(
+      let move = try db.cachedStatement(
         sql: """
           UPDATE OR IGNORE runs SET cause = 'operator', nominal_at =
             (SELECT MAX(taken.nominal_at) + 1 FROM runs AS taken
              WHERE taken.schedule = runs.schedule
                AND taken.nominal_at BETWEEN runs.nominal_at AND runs.nominal_at + 59999)
-          WHERE schedule = :schedule AND nominal_at > :latest AND cause = 'clock'
-          """, arguments: arguments)
+          WHERE id = ? AND cause = 'clock'
+          """)
+      for run in runs { try move.execute(arguments: [run.rawValue]) }
     }
   }
 

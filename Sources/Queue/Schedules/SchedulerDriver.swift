@@ -23,12 +23,14 @@ package struct SchedulerDriver {
   }
 
   /// Opens every run that is due.
-  package func turn(at now: Timestamp) throws -> Turn {
+  package func turn(by clock: any QueueClock) throws -> Turn {
     var turn = Turn()
     turn.filled = try store.fillRuns()
+    let now = clock.now()
     for machine in machines {
       let name = machine.definition.name
       var due: Timestamp? = now
+      try setAsideStrays(of: name, at: now, by: clock)
       actions: for _ in 0..<SchedulerDriver.actionsPerTurn {
         switch machine.next(try store.standing(of: name, at: now), at: now) {
         case .open(let run):
@@ -44,6 +46,19 @@ package struct SchedulerDriver {
       if let due { turn.nextDue = min(due, turn.nextDue ?? due) }
     }
     return turn
+  }
+
+  /// Sets aside what a clock opened before it was set back. Left where it is, such a nominal time would pass for the last
+  /// one from the moment it comes near, and whatever the schedule missed before it would never run.
+  private func setAsideStrays(of schedule: String, at now: Timestamp, by clock: any QueueClock) throws {
+    let ahead = try store.clockRuns(of: schedule, after: now + ScheduleStanding.strayAfter)
+    guard !ahead.isEmpty else { return }
+    // Read after the runs were seen: `now` may be an hour old (a machine that slept), and they have been opened rightly
+    // since.
+    let reading = clock.now()
+    guard reading >= ScheduleStanding.clockFloor else { return }
+    let strays = ahead.filter { $0.value > reading + ScheduleStanding.strayAfter }
+    if !strays.isEmpty { try store.setAside(strays.keys.sorted { $0.rawValue < $1.rawValue }) }
   }
 
   /// Runs a schedule once, at an operator's word.

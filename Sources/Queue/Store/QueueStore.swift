@@ -122,9 +122,15 @@ package protocol QueueStore: Sendable {
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws
 
   /// The latest nominal time that the clock (not an operator) opened or passed over, and whether any member of any run
-  /// has not ended. A time further ahead than ``ScheduleStanding/strayAfter`` was noted under a clock that was set back
-  /// since: its run becomes an operator's, a little beside that time, so that the clock opens it when it comes.
+  /// has not ended. A time further ahead than ``ScheduleStanding/strayAfter`` does not count.
   func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding
+
+  /// Nominal times after `moment` that the clock opened or passed over; at most 1,000.
+  func clockRuns(of schedule: String, after moment: Timestamp) throws -> [RunID: Timestamp]
+
+  /// Makes runs of the clock an operator's, each a little beside its nominal time, at a moment that no cron expression can
+  /// name: the clock opens that time again when it comes.
+  func setAside(_ runs: [RunID]) throws
 
   /// The newest runs first, with what became of their members.
   func runs(of schedule: String, limit: Int) throws -> [Run]

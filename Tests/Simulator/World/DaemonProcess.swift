@@ -39,7 +39,7 @@ final class DaemonProcess {
     _ = try port.reap(.expired, at: now)
     defer { if !isDead { self.intake = intake } }
     _ = try intake.pass(at: now)
-    _ = try scheduler.turn(at: now)
+    _ = try scheduler.turn(by: port.world.clock)
   }
 
   /// A pass of the janitor. Only one is under way at a time.

@@ -16,11 +16,8 @@ struct Ledger {
   private(set) var breaches: [String] = []
   private var entries: [JobName: Entry] = [:]
   private var tokens: Set<LeaseToken> = []
-  /// Runs that the clock opened, with ``setBacks`` at that moment: one for each schedule and nominal time, and another
-  /// when the clock was set back since.
-  private var nominal: [String: [Timestamp: Int]] = [:]
-  /// How often the clock was set back.
-  private var setBacks = 0
+  /// Runs that the clock opened, which it may not open again: one for each schedule and nominal time.
+  private var nominal: [String: Set<Timestamp>] = [:]
   /// Names whose rows are gone, or may be: a call that was to remove them was made.
   private(set) var maybeGone: Set<JobName> = []
   private var gone: Set<JobName> = []
@@ -99,11 +96,15 @@ struct Ledger {
 
   mutating func broughtBack(_ job: JobName) { move(job, to: .ready) }
 
-  mutating func clockWasSetBack() { setBacks += 1 }
+  /// A clock that reads more than an hour before a run's nominal time shows that the run was opened by a wrong one: it is
+  /// due again when its time comes. No smaller step back opens a night twice.
+  mutating func clockWasSetBack(to reading: Timestamp) {
+    nominal = nominal.mapValues { times in times.filter { $0 <= reading + .seconds(3_600) } }
+  }
 
   mutating func opened(_ run: NewRun) {
     guard run.trigger == .clock else { return }
-    if nominal[run.schedule, default: [:]].updateValue(setBacks, forKey: run.nominalAt) == setBacks {
+    if !nominal[run.schedule, default: []].insert(run.nominalAt).inserted {
       breach("\(run.schedule) was opened twice for \(run.nominalAt)")
     }
   }

@@ -130,6 +130,10 @@ private final class MistakenQueue: RetentionStore, @unchecked Sendable {
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws {
     try base.skipRun(schedule: schedule, nominalAt: nominalAt, reason: reason, at: now)
   }
+  func clockRuns(of schedule: String, after moment: Timestamp) throws -> [RunID: Timestamp] {
+    try base.clockRuns(of: schedule, after: moment)
+  }
+  func setAside(_ runs: [RunID]) throws { try base.setAside(runs) }
   func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
     try base.standing(of: schedule, at: now)
   }

@@ -148,6 +148,10 @@ struct ObservedQueue: RetentionStore, @unchecked Sendable {
   }
   func list(_ filter: JobFilter) throws -> [Job] { try base.list(filter) }
   func stats() throws -> [QueueStats] { try base.stats() }
+  func clockRuns(of schedule: String, after moment: Timestamp) throws -> [RunID: Timestamp] {
+    try base.clockRuns(of: schedule, after: moment)
+  }
+  func setAside(_ runs: [RunID]) throws { try base.setAside(runs) }
   func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
     try base.standing(of: schedule, at: now)
   }

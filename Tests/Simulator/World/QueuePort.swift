@@ -65,6 +65,10 @@ final class QueuePort: RetentionStore, @unchecked Sendable {
   func skipRun(schedule: String, nominalAt: Timestamp, reason: SkipReason, at now: Timestamp) throws {
     try call(.skipRun) { try $0.skipRun(schedule: schedule, nominalAt: nominalAt, reason: reason, at: now) }
   }
+  func clockRuns(of schedule: String, after moment: Timestamp) throws -> [RunID: Timestamp] {
+    try call(.standing) { try $0.clockRuns(of: schedule, after: moment) }
+  }
+  func setAside(_ runs: [RunID]) throws { try call(.skipRun) { try $0.setAside(runs) } }
   func standing(of schedule: String, at now: Timestamp) throws -> ScheduleStanding {
     try call(.standing) { try $0.standing(of: schedule, at: now) }
   }

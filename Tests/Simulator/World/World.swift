@@ -49,7 +49,7 @@ final class World {
 
   private(set) var trueNow: Timestamp
   /// How far the daemon's clock is off.
-  var skew = Duration.zero { didSet { if skew < oldValue { ledger.clockWasSetBack() } } }
+  var skew = Duration.zero { didSet { if skew < oldValue { ledger.clockWasSetBack(to: now) } } }
   /// What the daemon takes for the time.
   var now: Timestamp { trueNow + skew }
   private(set) lazy var clock = SimulatedClock(self)
