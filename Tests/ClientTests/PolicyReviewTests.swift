@@ -73,7 +73,7 @@ struct PolicyReviewTests {
         "submitters", .warning,
         { claims in
           claims.submitters = claims.submitters.map {
-            PolicySubmitter(name: $0.name, key: $0.key, operations: ["embed", "generate"], models: $0.models)
+            PolicySubmitter(name: $0.name, key: $0.key, operations: ["embed", "translate"], models: $0.models)
           }
         }
       ),

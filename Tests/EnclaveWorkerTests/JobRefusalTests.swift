@@ -176,7 +176,7 @@ struct JobRefusalTests {
       let fault = #expect(throws: WorkerFault.self) { try FileBuffer(count: size, availableBytes: available) }
       #expect(fault?.code == .retry)
     }
-    let buffer = try FileBuffer(count: 3, availableBytes: try AvailableMemory.bytes())
+    let buffer = try FileBuffer(count: 3, availableBytes: try ModelMemory.kernels())
     try buffer.append([1, 2])
     #expect(throws: WireError.self) { try buffer.append([3, 4]) }
     try buffer.append([3])

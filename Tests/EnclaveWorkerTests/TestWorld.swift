@@ -14,7 +14,13 @@ final class TestWorld {
   let labels: [String]
   /// Whether the weights are in several files.
   let isSharded: Bool
-  var operation: String { labels.isEmpty ? "embed" : labels.count == 1 ? "score" : "classify" }
+  /// A model that continues texts, instead of ``TestModel``.
+  let decoder: TestDecoder?
+  var operation: String {
+    decoder != nil ? "generate" : labels.isEmpty ? "embed" : labels.count == 1 ? "score" : "classify"
+  }
+  /// What the policy lets the submitter ask for.
+  private let operations: [String]
   let officer, publisher, submitter: SigningKey
   let recipient: HybridIdentity
   let kms: TestKMS
@@ -32,8 +38,13 @@ final class TestWorld {
   static var now: UInt64 { UInt64(cplatform_now_ms()) }
 
   /// - Parameter labels: the model classifies (or scores, with one); none for embeddings.
-  init(pinsPolicy: Bool = false, labels: [String] = [], isSharded: Bool = false) throws {
-    (self.labels, self.isSharded) = (labels, isSharded)
+  /// - Parameter memory: of the worker's models.
+  init(
+    pinsPolicy: Bool = false, labels: [String] = [], isSharded: Bool = false, decoder: TestDecoder? = nil,
+    memory: ModelMemory = ModelMemory()
+  ) throws {
+    (self.labels, self.isSharded, self.decoder) = (labels, isSharded, decoder)
+    operations = ["embed", "classify", "score"] + (decoder == nil ? [] : ["generate"])
     (officer, publisher, submitter) = (try .generate(), try .generate(), try .generate())
     recipient = try HybridIdentity.generate()
     kms = try TestKMS()
@@ -41,21 +52,23 @@ final class TestWorld {
       evidenceClass: .development, policyKey: officer.verifyingKey, kmsRoots: try TestKMS.pem("root.pem"),
       moduleEndpoint: .unix("/unused"), pinsPolicy: pinsPolicy)
     enclave = try Enclave(image: image, module: module)
-    worker = Worker(enclave: enclave)
-    let manifest = try Self.publish(Self.files(labels, isSharded), by: publisher)
+    worker = Worker(enclave: enclave, memory: memory)
+    let files = try decoder?.files ?? Self.files(labels, isSharded)
+    let manifest = try Self.publish(files, by: publisher, decoder)
     modelDigest = manifest.digest
     policyClaims = PolicyClaims(
       version: 5, issuedMs: Self.now, notAfterMs: Self.now + 3_600_000, measurements: [], epochKey: Self.epochKey,
       minimumEpoch: 1, epochValidityMs: 600_000, epochGraceMs: 60_000,
       submitters: [
         PolicySubmitter(
-          name: "s", key: submitter.verifyingKey, operations: ["embed", "classify", "score"], models: [manifest.digest])
+          name: "s", key: submitter.verifyingKey, operations: operations,
+          models: [manifest.digest])
       ],
       publishers: [PolicyPublisher(name: "p", key: publisher.verifyingKey, modelKey: Self.modelKey)],
       formats: ["safetensors"], dtypes: ["F32"], maximumItems: 10_000, maximumInputBytes: 1 << 30,
       recoveryRecipients: [], requireHybridTLS: true, useFIPSEndpoint: false)
     model[.model(modelDigest, name: "manifest.cose")] = manifest.bytes
-    for file in try Self.files(labels, isSharded) where !file.isSealed {
+    for file in files where !file.isSealed {
       model[.model(modelDigest, name: file.name)] = file.bytes
     }
     try serveWeights()
@@ -63,7 +76,7 @@ final class TestWorld {
 
   /// Seals each weight file under the manifest of the day.
   private func serveWeights() throws {
-    for file in try Self.files(labels, isSharded) where file.isSealed {
+    for file in try decoder?.files ?? Self.files(labels, isSharded) where file.isSealed {
       model[.model(modelDigest, name: "\(file.name).age")] = try sealWeights(file.bytes)
     }
   }
@@ -87,7 +100,8 @@ final class TestWorld {
     sealing sealed: [String: [UInt8]] = [:], _ change: (inout ModelManifestClaims) -> Void
   ) throws {
     let files = model
-    let manifest = try Self.publish(Self.files(labels, isSharded), by: publisher) { claims in
+    let own = try decoder?.files ?? Self.files(labels, isSharded)
+    let manifest = try Self.publish(own, by: publisher, decoder) { claims in
       claims.files += sealed.map {
         ModelFile(name: $0.key, size: UInt64($0.value.count), sha256: SHA256.digest(of: $0.value), isSealed: true)
       }
@@ -103,24 +117,26 @@ final class TestWorld {
     for (name, bytes) in sealed { model[.model(modelDigest, name: name + ".age")] = try sealWeights(bytes) }
     policyClaims.submitters = [
       PolicySubmitter(
-        name: "s", key: submitter.verifyingKey, operations: ["embed", "classify", "score"], models: [modelDigest])
+        name: "s", key: submitter.verifyingKey, operations: operations,
+        models: [modelDigest])
     ]
   }
 
   private static func publish(
-    _ files: [(name: String, bytes: [UInt8], isSealed: Bool)], by publisher: SigningKey,
+    _ files: [(name: String, bytes: [UInt8], isSealed: Bool)], by publisher: SigningKey, _ decoder: TestDecoder?,
     _ change: (inout ModelManifestClaims) -> Void = { _ in }
   ) throws -> Signed<ModelManifestClaims> {
-    let config = try ModelConfig(
-      files: ModelFiles(Dictionary(uniqueKeysWithValues: files.filter { !$0.isSealed }.map { ($0.name, $0.bytes) })))
+    let clear = ModelFiles(Dictionary(uniqueKeysWithValues: files.filter { !$0.isSealed }.map { ($0.name, $0.bytes) }))
+    let config = try decoder == nil ? ModelConfig(files: clear) : nil
     let files = files.map {
       ModelFile(
         name: $0.name, size: UInt64($0.bytes.count), sha256: SHA256.digest(of: $0.bytes), isSealed: $0.isSealed)
     }
     var claims = ModelManifestClaims(
       name: "tiny", architecture: "bert", format: "safetensors", dtypes: ["F32"],
-      operations: [config.output.operation.rawValue],
-      maximumTokens: 24, dimensions: UInt64(config.dimensions), createdMs: now, files: files)
+      operations: [config?.output.operation.rawValue ?? "generate"],
+      maximumTokens: 24, dimensions: UInt64(config?.dimensions ?? 0), createdMs: now, files: files)
+    decoder?.describe(in: &claims)
     change(&claims)
     return try Signed.sign(claims, with: publisher)
   }

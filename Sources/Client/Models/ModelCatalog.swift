@@ -109,10 +109,12 @@ package struct ModelCatalog {
     return digests
   }
 
-  /// The model's public tokenizer; nil where its files are sealed too.
+  /// The public tokenizer of a model that reads texts alone; nil where its files are sealed too, or the model goes on
+  /// with texts.
   ///
   /// - Throws: ``ClientError`` of kind `rejected` when a file is not the one that the manifest names.
   package func tokenizer(of model: PublishedModel) throws -> ItemTokenizer? {
+    guard !model.claims.operations.contains(ModelOperation.generate.rawValue) else { return nil }
     let clear = model.claims.files.filter { !$0.isSealed }
     guard clear.contains(where: { $0.name == "config.json" }),
       clear.contains(where: { $0.name == "tokenizer.json" || $0.name == "vocab.txt" })

@@ -1,6 +1,6 @@
 import Inference
 
-/// What a model folder is, and how it runs: everything that can be found out without publishing it.
+/// What the folder of an encoder is, and how it runs: everything that can be found out without publishing it.
 package struct ModelExamination: Sendable {
   /// How it runs in one precision.
   package struct Run: Sendable {
@@ -42,10 +42,14 @@ package struct ModelExamination: Sendable {
           nearness: outputs.map { Self.nearness($0[index], $0[0], of: config) })
       }
     } catch {
-      throw ClientError(
-        .invalid, "\(path) is no model that can be computed: \(error)",
-        remedy: "mend the folder; docs/models.md says what is computed")
+      throw Self.refusal(path, error)
     }
+  }
+
+  static func refusal(_ path: String, _ error: ModelError) -> ClientError {
+    ClientError(
+      .invalid, "\(path) is no model that can be computed: \(error)",
+      remedy: "mend the folder; docs/models.md and docs/decoders.md say what is computed")
   }
 
   private static func output(_ model: EmbeddingModel) throws(ModelError) -> [Float] {
@@ -62,7 +66,7 @@ package struct ModelExamination: Sendable {
     return .difference(zip(left, right).map { abs($0 - $1) }.max() ?? 0)
   }
 
-  private static func cosine(_ left: [Float], _ right: [Float]) -> Float {
+  static func cosine(_ left: [Float], _ right: [Float]) -> Float {
     func dot(_ left: [Float], _ right: [Float]) -> Float { zip(left, right).reduce(0) { $0 + $1.0 * $1.1 } }
     let length = (dot(left, left) * dot(right, right)).squareRoot()
     return length > 0 ? min(1, dot(left, right) / length) : 1

@@ -28,13 +28,16 @@ package struct ModelPublisher {
   ///   - name: what people call it.
   ///   - keyARN: the owner's KMS key, as the policy lists it for this publisher.
   ///   - policy: where it is known, the model must be of a format and of types that it permits.
-  ///   - calibration: texts to calibrate int8 with beside the built-in ones; nil calibrates nothing.
+  ///   - calibration: texts to calibrate an encoder's int8 with beside the built-in ones; nil calibrates nothing.
+  ///   - contextLength: tokens of one sequence of a decoder at most, where it is less than the model's own: workers need
+  ///     memory for so long a one.
   ///   - progress: what is being done, for people.
   /// - Throws: ``ClientError`` of kind `input` for a folder that is no model, `rejected` for one that the policy does
   ///   not permit; what store and KMS throw.
   package func publish(
     folder path: String, name: String, key keyARN: KMSKeyARN, publisher: SigningKey, nowMs: UInt64,
-    policy: PolicyClaims? = nil, calibration texts: [String]? = [], progress: (String) -> Void = { _ in }
+    policy: PolicyClaims? = nil, calibration texts: [String]? = [], contextLength: Int? = nil,
+    progress: (String) -> Void = { _ in }
   ) throws -> Published {
     let folder = ModelFolder(path: path)
     progress("checking \(path)")
@@ -45,14 +48,19 @@ package struct ModelPublisher {
       throw ClientError(.input, "\(path) is no model that can be computed: \(error)", remedy: "mend the folder")
     }
     if let policy { try Self.permit(description, policy) }
-    let calibration = try texts.map { texts in
-      progress("calibrating int8")
-      return try ModelCalibration(folder, description, texts: texts)
-    }
+    let isDecoder = description.operations == [ModelOperation.generate.rawValue]
+    let maximumTokens = try Self.maximumTokens(of: description, contextLength, isDecoder: isDecoder)
+    let calibration =
+      try isDecoder
+      ? nil
+      : texts.map { texts in
+        progress("calibrating int8")
+        return try ModelCalibration(folder, description, texts: texts)
+      }
     let files = try description.parts.map { try digested($0, folder) } + [calibration?.file].compactMap { $0 }
     let claims = ModelManifestClaims(
       name: name, architecture: description.architecture, format: description.format, dtypes: description.elementTypes,
-      operations: description.operations, maximumTokens: UInt64(description.maximumTokens),
+      operations: description.operations, maximumTokens: UInt64(maximumTokens),
       dimensions: UInt64(description.dimensions), createdMs: nowMs, files: files,
       accuracy: calibration?.accuracy ?? [])
     if let same = try published(claims, by: publisher.verifyingKey) { return Published(manifest: same, wasThere: true) }
@@ -84,6 +92,21 @@ package struct ModelPublisher {
     let key = try ObjectKey(StoreLayout.model(manifest.digest, StoreLayout.modelManifest))
     _ = try store.put(key, manifest.bytes, .ifAbsent)
     return Published(manifest: manifest, wasThere: false)
+  }
+
+  private static func maximumTokens(
+    of description: ModelDescription, _ contextLength: Int?, isDecoder: Bool
+  ) throws -> Int {
+    guard let contextLength else { return description.maximumTokens }
+    guard isDecoder else {
+      throw ClientError(.usage, "only models that continue texts have a context", remedy: "leave --context out")
+    }
+    guard (8...description.maximumTokens).contains(contextLength) else {
+      throw ClientError(
+        .usage, "the model's context has at most \(description.maximumTokens) tokens",
+        remedy: "choose from 8 to so many with --context")
+    }
+    return contextLength
   }
 
   /// No worker would load what the policy does not permit: so it is not published either.

@@ -44,6 +44,16 @@ package enum PolicyLint {
     epochs(policy, warn)
     if policy.formats.isEmpty { error("formats", "none: no model can be loaded") }
     if policy.dtypes.isEmpty { error("dtypes", "none: no model can be loaded") }
+    for word in policy.formats where !["safetensors", "gguf"].contains(word) {
+      warn("formats", "\(word) is none that this version's worker loads")
+    }
+    let types = Set(GGUFTensorType.allCases.map(\.name))
+    for word in policy.dtypes where !types.contains(word) {
+      warn("dtypes", "\(word) is none that this version's worker computes with")
+    }
+    if !policy.dtypes.isEmpty, Set(policy.dtypes).isSubset(of: types.subtracting(["F32", "F16", "BF16"])) {
+      warn("dtypes", "no floats: the norms of quantised models are F32, and so none can be loaded")
+    }
     for list in [policy.precisions].compactMap({ $0 }) + policy.modelPrecisions.map(\.precisions) {
       if list.isEmpty { error("precisions", "an empty list: nothing can be computed") }
       for word in list where !JobPrecision.computed.contains(word) {

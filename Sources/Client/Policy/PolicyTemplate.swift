@@ -36,7 +36,7 @@ package enum PolicyTemplate {
     submitters:
       - name: alice
         key: "…"                            # 64 hexadecimal digits: his Ed25519 key
-        operations: [embed]
+        operations: [embed]                 # embed, classify, score, generate
         models: ["…"]                       # digests of model manifests, as `ephemeral models publish` prints them
 
     # Whose models may be used, and the KMS key of each owner's weights, which is never the epoch key.
@@ -45,7 +45,8 @@ package enum PolicyTemplate {
         key: "…"
         model_key: arn:aws:kms:eu-west-1:111122223333:key/66666666-7777-8888-9999-000000000000
 
-    # Weights that a worker may load.
+    # Weights that a worker may load: safetensors, gguf; F32, F16, BF16, and of GGUF files Q8_0, Q4_0, Q4_1, Q5_0, Q5_1,
+    # Q4_K, Q5_K, Q6_K. `ephemeral models verify` says what a model is made of: quantised ones are of several types.
     formats: [safetensors]
     dtypes: [F32]
 

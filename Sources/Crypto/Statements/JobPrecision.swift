@@ -37,18 +37,32 @@ package enum JobPrecision {
     _ requested: String, model: ModelManifestClaims, digest: ContentDigest, under policy: PolicyClaims
   ) throws(Refusal) -> String {
     try check(requested, of: digest, under: policy)
+    let computed = model.computedPrecisions
+    guard requested == automatic || computed.contains(requested) else {
+      throw Refusal(
+        description: "the model is not computed in \(requested), only in \(computed.joined(separator: ", "))")
+    }
     guard requested == automatic else { return requested }
-    let permitted = policy.permittedPrecisions(of: digest)
+    let permitted = policy.permittedPrecisions(of: digest).filter(computed.contains)
     if permitted.contains("int8"), model.isInt8Accurate { return "int8" }
     if let other = ["bf16", "fp32"].first(where: permitted.contains) { return other }
     throw Refusal(
-      description: "the policy permits int8 alone, and the model's accuracy check does not pass it for auto")
+      description: computed.contains("int8")
+        ? "the policy permits int8 alone, and the model's accuracy check does not pass it for auto"
+        : "the policy permits no precision that the model is computed in: \(computed.joined(separator: ", "))")
   }
 }
 
 extension ModelManifestClaims {
   /// The sealed file that int8 is calibrated with.
   package static let int8Scales = "int8.scales"
+
+  /// The precisions that a worker computes it in. A model that continues texts has no int8. The tensors of a GGUF file are
+  /// multiplied in their own numbers, whatever a job asks for: `bf16` names what attention and its memory are in.
+  package var computedPrecisions: [String] {
+    guard operations.contains("generate") else { return JobPrecision.computed }
+    return format == "gguf" ? ["bf16"] : ["fp32", "bf16"]
+  }
 
   /// Whether the manifest lists the calibration of int8.
   package var isCalibrated: Bool { files.contains { $0.name == Self.int8Scales } }

@@ -24,11 +24,14 @@ final class FileBuffer {
     size = count
   }
 
-  /// - Throws: as the initializer, for files that are to be in memory together.
+  /// - Throws: ``WireError`` for sizes over ``Limits/weightBytes``; ``MemoryShortage`` where files that are to be in
+  ///   memory together do not fit beside the model made of them.
   static func requireRoom(for counts: [UInt64], availableBytes: UInt64) throws {
     let total = counts.reduce(UInt64(0)) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
     guard total <= Limits.weightBytes else { throw WireError.malformed("weights over the limit") }
-    guard total <= availableBytes / 2 else { throw noRoom(Int(clamping: total)) }
+    guard total <= availableBytes / 2 else {
+      throw MemoryShortage(neededBytes: 2 * total, availableBytes: availableBytes)
+    }
   }
 
   private static func noRoom(_ count: Int) -> WorkerFault { .retry("no memory for a model file of \(count) bytes") }
@@ -49,26 +52,5 @@ final class FileBuffer {
   deinit {
     cplatform_wipe(memory.baseAddress, memory.count)
     free(memory.baseAddress)
-  }
-}
-
-/// What the kernel says can be allocated without swapping.
-enum AvailableMemory {
-  /// `MemAvailable` of proc(5) in bytes.
-  ///
-  /// - Throws: ``WorkerFault`` with `retry` where the kernel does not say it.
-  static func bytes() throws -> UInt64 {
-    let descriptor = open("/proc/meminfo", O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw WorkerFault.retry("/proc/meminfo cannot be opened") }
-    defer { close(descriptor) }
-    var text = [UInt8](repeating: 0, count: 4096)
-    let count = read(descriptor, &text, text.count)
-    for line in text.prefix(max(0, count)).split(separator: UInt8(ascii: "\n")) {
-      let words = line.split(separator: UInt8(ascii: " "))
-      guard words.count == 3, words[0].elementsEqual("MemAvailable:".utf8) else { continue }
-      guard let kibibytes = UInt64(String(decoding: words[1], as: UTF8.self)), kibibytes < 1 << 50 else { break }
-      return kibibytes << 10
-    }
-    throw WorkerFault.retry("/proc/meminfo has no MemAvailable")
   }
 }

@@ -9,6 +9,13 @@ final class LoadedModel: Sendable {
   let model: JobModel
   /// What a person calls it; stands in every output line.
   var name: String { manifest.claims.name }
+  /// Memory that its weights take.
+  var heldBytes: UInt64 {
+    switch model {
+    case .encoder(let model): ModelFootprint(model.config, precision: model.precision).weightBytes
+    case .decoder(let model): model.footprint.weightBytes + model.footprint.otherBytes
+    }
+  }
 
   init(manifest: Signed<ModelManifestClaims>, model: JobModel) {
     self.manifest = manifest
@@ -20,10 +27,13 @@ final class LoadedModel: Sendable {
 /// authorisation: that is done anew, under the policy of the day, for each job (protocol §5).
 final class ModelCache: Sendable {
   private let cached = Mutex<[LoadedModel]>([])
+  private let memory: ModelMemory
+
+  init(memory: ModelMemory) { self.memory = memory }
 
   /// The model that `order` names.
   ///
-  /// - Throws: ``WorkerFault``, ``HostLost``.
+  /// - Throws: ``WorkerFault``, with `retry` where there is no memory for it; ``HostLost``.
   func load(for order: JobOrder, under settings: Settings, in enclave: Enclave, from link: JobLink) throws
     -> LoadedModel
   {
@@ -36,10 +46,48 @@ final class ModelCache: Sendable {
         return model
       }
     }
-    makeRoom()
-    let model = try ModelLoader(settings: settings, enclave: enclave, link: link).load(for: order)
+    // Frees before it loads: two models and the file of a third would not fit where two just do.
+    keep(Limits.cachedModels - 1)
+    let model = try withRoom(for: nil) { bytes in
+      try ModelLoader(settings: settings, enclave: enclave, link: link, availableBytes: bytes).load(for: order)
+    }
     touch(model)
     return model
+  }
+
+  /// What a generator of a loaded model may take, with what is left of the memory.
+  ///
+  /// - Throws: ``WorkerFault`` with `retry` where one sequence of the model's whole context does not fit.
+  func generatorLimits(for loaded: LoadedModel, _ model: GenerationModel) throws -> BatchGenerator.Limits {
+    try withRoom(for: loaded) { bytes in
+      guard let room = DecoderRoom(model.footprint, bytes: bytes, holdsWeights: true) else {
+        throw MemoryShortage(
+          neededBytes: DecoderRoom.leastBytes(model.footprint, holdsWeights: true), availableBytes: bytes)
+      }
+      return room.limits
+    }
+  }
+
+  /// Runs `body` with the bytes that can be taken; where they are not enough, once more without the other models.
+  private func withRoom<Result>(for needed: LoadedModel?, _ body: (UInt64) throws -> Result) throws -> Result {
+    func held() -> UInt64 { cached.withLock { $0.reduce(0) { $0 + $1.heldBytes } } }
+    do {
+      return try body(memory.bytes(held: held()))
+    } catch let shortage as MemoryShortage {
+      let others = cached.withLock { $0.contains { $0 !== needed } }
+      guard others else { throw refused(shortage) }
+      cached.withLock { models in models.removeAll { $0 !== needed } }
+    }
+    do {
+      return try body(memory.bytes(held: held()))
+    } catch let shortage as MemoryShortage {
+      throw refused(shortage)
+    }
+  }
+
+  private func refused(_ shortage: MemoryShortage) -> WorkerFault {
+    Log.note(shortage)
+    return .retry("\(shortage)")
   }
 
   private func touch(_ model: LoadedModel) {
@@ -49,9 +97,8 @@ final class ModelCache: Sendable {
     }
   }
 
-  /// Frees before it loads: two models and the file of a third would not fit where two just do.
-  private func makeRoom() {
-    cached.withLock { models in models = Array(models.prefix(Limits.cachedModels - 1)) }
+  private func keep(_ count: Int) {
+    cached.withLock { models in models = Array(models.prefix(count)) }
   }
 }
 

@@ -8,15 +8,26 @@ import Wire
 /// Until a file has the digest that the publisher signed, its bytes are only what the host gave: whatever is wrong with
 /// them (absent, swapped, altered, sealed to a key that KMS does not release to the host's credentials) decides nothing
 /// about the job, and the answer is `retry`. From there on the signed bytes decide.
+///
+/// A decoder's weight files are packed as they arrive, and so read before their digest is known. What the reading finds
+/// wrong is kept back until then, and the file is read to its end all the same: neither the answer nor what the host is
+/// asked for tells whether bytes of its choice were read as a model. They cannot have memory taken beyond what was found
+/// free: sizes are those of the signed configuration, or, of a GGUF file, are admitted before the first allocation.
 struct ModelLoader {
   let settings: Settings
   let enclave: Enclave
   let link: JobLink
+  /// Memory that the model may take, with one sequence of its whole context.
+  let availableBytes: UInt64
 
-  /// The files that are decrypted straight into buffers of their own.
-  private static func isWeights(_ file: ModelFile) -> Bool { file.name.hasSuffix(".safetensors") }
+  /// The files whose names say that they are weights.
+  private static func isWeights(_ file: ModelFile) -> Bool {
+    file.name.hasSuffix(".safetensors") || file.name.hasSuffix(gguf)
+  }
 
-  /// - Throws: ``WorkerFault``, ``HostLost``.
+  private static let gguf = ".gguf"
+
+  /// - Throws: ``WorkerFault``, ``MemoryShortage``, ``HostLost``.
   func load(for order: JobOrder) throws -> LoadedModel {
     let digest = order.manifest.claims.model
     let bytes = try WorkerFault.retrying("model manifest") {
@@ -34,7 +45,10 @@ struct ModelLoader {
     let claims = permit.manifest.claims
     let weightFiles = claims.files.filter(Self.isWeights)
     guard !weightFiles.isEmpty else { throw WorkerFault.failed("the manifest lists no weights") }
-    try FileBuffer.requireRoom(for: weightFiles.map(\.size), availableBytes: AvailableMemory.bytes())
+    let isGGUF = weightFiles.contains { $0.name.hasSuffix(Self.gguf) }
+    guard claims.format == (isGGUF ? "gguf" : "safetensors") else {
+      throw WorkerFault.failed("the format is not the manifest's")
+    }
     var small: [String: [UInt8]] = [:]
     // Sealed, and so not asked of KMS for a precision that has no use for it.
     let unused = permit.precision == .int8 ? nil : Int8Scales.file
@@ -45,12 +59,20 @@ struct ModelLoader {
       let buffer = try read(file, of: permit)
       small[file.name] = buffer.withBytes { Array($0) }
     }
-    let weights = try weightFiles.map { (name: $0.name, buffer: try read($0, of: permit)) }
-    let model = try Self.withBytes(of: weights[...]) {
-      JobModel.encoder(try EmbeddingModel(files: ModelFiles(small), weights: $0, precision: permit.precision))
-    }
+    let files = ModelFiles(small)
+    let model =
+      try isGGUF || DecoderConfig.isDecoder(files)
+      ? decoder(files, weightFiles, of: permit) : encoder(files, weightFiles, of: permit)
     try Self.check(model, against: claims)
     return LoadedModel(manifest: permit.manifest, model: model)
+  }
+
+  private func encoder(_ files: ModelFiles, _ weightFiles: [ModelFile], of permit: ModelPermit) throws -> JobModel {
+    try FileBuffer.requireRoom(for: weightFiles.map(\.size), availableBytes: availableBytes)
+    let weights = try weightFiles.map { (name: $0.name, buffer: try read($0, of: permit)) }
+    return try Self.withBytes(of: weights[...]) {
+      .encoder(try EmbeddingModel(files: files, weights: $0, precision: permit.precision))
+    }
   }
 
   /// Hands over the bytes of all buffers at once.
@@ -66,8 +88,7 @@ struct ModelLoader {
 
   /// Holds the model itself to what the manifest claims of it: the policy was applied to the claims alone.
   private static func check(_ model: JobModel, against claims: ModelManifestClaims) throws {
-    guard UInt64(model.dimensions) == claims.dimensions, UInt64(model.maximumTokens) == claims.maximumTokens
-    else {
+    guard UInt64(model.dimensions) == claims.dimensions, UInt64(model.maximumTokens) == claims.maximumTokens else {
       throw WorkerFault.failed("dimensions or maximum tokens are not the manifest's")
     }
     guard claims.operations == [model.operation.rawValue] else {
@@ -80,14 +101,13 @@ struct ModelLoader {
 
   /// One file, whole: its size and digest are the manifest's before anybody reads it.
   private func read(_ file: ModelFile, of permit: ModelPermit) throws -> FileBuffer {
-    let buffer = try FileBuffer(count: file.size, availableBytes: AvailableMemory.bytes())
+    let buffer = try FileBuffer(count: file.size, availableBytes: ModelMemory.kernels())
     try WorkerFault.retrying(file.name) { try fill(buffer, with: file, of: permit) }
     return buffer
   }
 
   private func fill(_ buffer: FileBuffer, with file: ModelFile, of permit: ModelPermit) throws {
-    let object = HostStream(.model(permit.manifest.digest, name: file.objectName), from: link)
-    let source: any ByteSource = file.isSealed ? try open(object, of: permit) : object
+    let source = try source(file, of: permit)
     var hasher = SHA256()
     while true {
       var piece = try source.read(upTo: Limits.chunkBytes)
@@ -99,6 +119,12 @@ struct ModelLoader {
     guard buffer.isFull, hasher.value() == file.sha256 else {
       throw WorkerFault.retry("\(file.name) is not the manifest's")
     }
+  }
+
+  /// The file's plaintext.
+  func source(_ file: ModelFile, of permit: ModelPermit) throws -> any ByteSource {
+    let object = HostStream(.model(permit.manifest.digest, name: file.objectName), from: link)
+    return file.isSealed ? try open(object, of: permit) : object
   }
 
   private func open(_ object: HostStream, of permit: ModelPermit) throws -> AgeDecryptor {

@@ -16,6 +16,9 @@ enum Log {
     case hostLost = "host lost"
   }
 
+  /// A model that does not fit: the host knows how large its files are, and how much memory it gave.
+  static func note(_ shortage: MemoryShortage) { line("\(shortage)") }
+
   static func note(_ event: Event) { line(event.rawValue) }
 
   /// Why the worker does not start: arguments, image, security module. There is no job yet that it could speak of.

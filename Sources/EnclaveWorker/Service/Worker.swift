@@ -7,10 +7,13 @@ final class Worker: Sendable {
   private let enclave: Enclave
   private let settings = SettingsStore()
   private let epochs = Epochs()
-  private let models = ModelCache()
+  private let models: ModelCache
   private let gate = JobGate()
 
-  init(enclave: Enclave) { self.enclave = enclave }
+  init(enclave: Enclave, memory: ModelMemory = ModelMemory()) {
+    self.enclave = enclave
+    models = ModelCache(memory: memory)
+  }
 
   /// Serves one connection: one activity, its answer, the end. A peer's fault ends its connection and nothing else.
   func serve(_ channel: Channel) {

@@ -3,26 +3,32 @@ import Glibc
 import Inference
 import Wire
 
-/// `enclave-worker --image DIR --listen ENDPOINT`
+/// `enclave-worker --image DIR --listen ENDPOINT [--model-memory SIZE]`
 struct WorkerCommand {
   let image: String
   let endpoint: Endpoint
+  let memory: ModelMemory
 
   /// Connections served at once.
   private static let connections = 64
 
-  static let usage = "usage: enclave-worker --image DIR --listen unix:/path|vsock::PORT"
+  static let usage = "usage: enclave-worker --image DIR --listen unix:/path|vsock::PORT [--model-memory 24G]"
 
   /// - Throws: ``WireError/malformed(_:)`` with what is wrong.
   init(arguments: [String]) throws {
     var values: [String: String] = [:]
     var rest = arguments[...]
     while let name = rest.popFirst() {
-      guard name == "--image" || name == "--listen", let value = rest.popFirst(),
+      guard ["--image", "--listen", "--model-memory"].contains(name), let value = rest.popFirst(),
         values.updateValue(value, forKey: name) == nil
       else { throw WireError.malformed("arguments") }
     }
     guard let image = values["--image"], let listen = values["--listen"] else { throw WireError.malformed("arguments") }
+    let limit = try values["--model-memory"].map { text throws(WireError) in
+      guard let bytes = ByteSize.bytes(parsing: text) else { throw WireError.malformed("arguments") }
+      return bytes
+    }
+    memory = ModelMemory(limitBytes: limit)
     self.image = image
     endpoint = try Endpoint(listen)
   }
@@ -35,7 +41,7 @@ struct WorkerCommand {
     cplatform_overwrite_freed_memory()
     signal(SIGPIPE, SIG_IGN)
     let image = try Image(directory: image)
-    let worker = Worker(enclave: try Enclave(image: image, module: try image.openModule()))
+    let worker = Worker(enclave: try Enclave(image: image, module: try image.openModule()), memory: memory)
     let listener = try Listener(endpoint)
     Termination.exit(removing: listener)
     print("enclave-worker ready \(image.evidenceClass.rawValue.uppercased())")

@@ -28,7 +28,8 @@ struct WorkerFault: Error, Equatable {
     WorkerFault(.failed, detail, advice)
   }
 
-  /// Runs `body`; what it throws, other than a fault, a lost host or a silent security module, is refused with `what`.
+  /// Runs `body`; what it throws, other than a fault, a shortage of memory, a lost host or a silent security module, is
+  /// refused with `what`.
   static func refusing<Result>(_ what: String, _ body: () throws -> Result) throws -> Result {
     try mapping({ .refused("\(what): \($0)") }, body)
   }
@@ -50,6 +51,8 @@ struct WorkerFault: Error, Equatable {
     } catch let error as WorkerFault {
       throw error
     } catch let error as HostLost {
+      throw error
+    } catch let error as MemoryShortage {
       throw error
     } catch let error as SecurityModuleError {
       throw WorkerFault.retry("\(error)")

@@ -5,6 +5,8 @@ package struct ChatTemplateFiles: Sendable {
   /// `bos_token`, `eos_token` and the like, as far as the model has them.
   package let specialTokens: [String: String]
 
+  static let file = "chat_template.jinja"
+
   private static let names = [
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
   ]
@@ -15,8 +17,8 @@ package struct ChatTemplateFiles: Sendable {
     let config = "tokenizer_config.json"
     let settings = try files.settings(config)
     let (file, source): (String, [UInt8])
-    if let bytes = files["chat_template.jinja"] {
-      (file, source) = ("chat_template.jinja", bytes)
+    if let bytes = files[Self.file] {
+      (file, source) = (Self.file, bytes)
     } else {
       guard let settings, let text = try Self.template(settings) else { return nil }
       (file, source) = (config, Array(text.utf8))

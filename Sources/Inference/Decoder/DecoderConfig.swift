@@ -14,7 +14,7 @@ package struct DecoderConfig: Sendable, Equatable {
   package let intermediateSize: Int
   package let vocabularySize: Int
   /// Tokens of one sequence at most, prompt and output together.
-  package let contextLength: Int
+  package internal(set) var contextLength: Int
   package let normEpsilon: Float
   package let rotary: RotaryEmbedding
   /// Whether the embedding table is the last linear map, too.

@@ -72,7 +72,8 @@ struct DecoderWeights: Sendable {
     }
   }
 
-  private init(
+  /// From any files; `linear` and `vector` give their tensors.
+  init(
     _ tensors: DecoderTensors, config: DecoderConfig, types: [String], factors: [Float]?,
     linear: (DecoderTensors.Map) throws(ModelError) -> QuantizedLinear,
     vector: (_ name: String, _ count: Int) throws(ModelError) -> FloatBuffer

@@ -20,9 +20,11 @@ extension QuantizedLinear {
     private let floats: FloatBuffer
 
     /// - Parameters: as of ``QuantizedLinear/init(_:type:outputs:inputs:bias:tensor:file:)``.
+    ///   - precision: in what floats are packed, fp32 or bf16; nil for what the type says. Blocks stay what they are.
     /// - Throws: `ModelError` for a shape that cannot be multiplied.
     init(
-      type: GGUFTensorType, outputs: Int, inputs: Int, bias: FloatBuffer? = nil, tensor: String, file: String
+      type: GGUFTensorType, outputs: Int, inputs: Int, precision: Precision? = nil, bias: FloatBuffer? = nil,
+      tensor: String, file: String
     ) throws(ModelError) {
       let (lanes, width) = (Int(CB_LANES), QuantizedLinear.width(outputs))
       guard outputs > 0, (1...QuantizedLinear.inputLimit).contains(inputs), inputs % lanes == 0,
@@ -35,9 +37,10 @@ extension QuantizedLinear {
       }
       (self.type, self.outputs, self.inputs, self.rowBytes) = (type, outputs, inputs, rowBytes)
       (self.tensor, self.file) = (tensor, file)
-      switch type {
-      case .f32, .f16: weight = .fp32(FloatBuffer(count: width * inputs))
-      case .bf16: weight = .bf16(AlignedBuffer(count: width * inputs / 2))
+      switch (type, precision) {
+      case (.f32, .bf16), (.f16, .bf16), (.bf16, nil), (.bf16, .bf16):
+        weight = .bf16(AlignedBuffer(count: width * inputs / 2))
+      case (.f32, _), (.f16, _), (.bf16, _): weight = .fp32(FloatBuffer(count: width * inputs))
       default:
         guard let blocks = type.blocks else { throw SafetensorsHeader.failure(file, tensor, "has no blocks") }
         weight = .blocks(blocks, AlignedBuffer(count: width / lanes * cb_block_panel_bytes(blocks, inputs)))

@@ -107,6 +107,11 @@ struct QuantizedLinear: Sendable {
       steps = AlignedBuffer(count: rows * inputs / Int(CB_STEP))
     }
 
+    /// Bytes that it takes.
+    static func byteCount(rows: Int, inputs: Int) -> Int {
+      3 * rows * inputs + rows * inputs / Int(CB_STEP) * MemoryLayout<cb_block_step>.stride
+    }
+
     func wipe() {
       halves.wipe()
       bytes.wipe()

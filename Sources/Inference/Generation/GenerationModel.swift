@@ -13,6 +13,9 @@ package final class GenerationModel: Sendable {
   /// How conversations become prompts.
   package let conversations: Conversations
 
+  /// Memory that it takes.
+  package let footprint: DecoderFootprint
+
   private let model: DecoderModel
 
   /// Tokens of one sequence at most, prompt and output together.
@@ -22,37 +25,44 @@ package final class GenerationModel: Sendable {
   /// Such as `llama`.
   package var architecture: String { config.architecture.name }
 
-  /// Reads a model. `weights` are its safetensors files, whole; they are copied, and free again when this returns.
+  /// Reads a model whose safetensors files are whole in memory; ``DecoderLoader`` takes them piece by piece.
   /// Throws `ModelError` with the file, the part of it and the reason.
-  package init(files: ModelFiles, weights: [WeightsFile], precision: Precision) throws(ModelError) {
-    try EngineKernel.checkEnvironment()
-    guard precision != .int8 else {
-      throw ModelError(ModelConfig.file, "is of a decoder, which is computed in fp32 or bf16, not in int8")
+  package convenience init(files: ModelFiles, weights: [WeightsFile], precision: Precision) throws(ModelError) {
+    let loader = try DecoderLoader(files: files, precision: precision, weightFiles: weights.map(\.name))
+    guard case .safetensors(let shards, _, _) = loader.source else { throw ModelError(WeightsFile.name, "is missing") }
+    for file in weights {
+      let stream = try loader.stream(file.name, size: file.bytes.count)
+      try stream.append(file.bytes)
+      try stream.finish()
     }
-    self.precision = precision
-    config = try DecoderConfig(files: files)
+    try self.init(files: files, shards, precision: precision)
+  }
+
+  /// Takes the weights of safetensors files, which were read to their ends.
+  init(files: ModelFiles, _ shards: DecoderShards, precision: Precision) throws(ModelError) {
+    try EngineKernel.checkEnvironment()
+    (config, self.precision) = (shards.config, precision)
     tokenizer = try Tokenizer(files: files, maximumTokens: config.contextLength, decodes: true)
     guard tokenizer.idLimit <= config.vocabularySize, let decoder = tokenizer.decoder else {
       throw ModelError(TokenizerSettings.file, "has ids beyond config.json's `vocab_size`")
     }
     self.decoder = decoder
     conversations = Conversations(files: files)
-    let index = try ShardIndex(files: files, unless: weights.contains { $0.name == WeightsFile.name })
-    let names = index?.shards ?? [WeightsFile.name]
-    guard weights.map(\.name).sorted() == names else {
-      throw ModelError(names[0], "and the model's other weight files must be given, and no others")
-    }
-    let loaded = try DecoderWeights(try Weights(weights, index: index), config: config, precision: precision)
+    let loaded = try shards.weights()
     elementTypes = loaded.elementTypes
     model = DecoderModel(config: config, weights: loaded, precision: precision)
+    footprint = DecoderFootprint(config, precision: precision)
   }
 
   /// Takes the weights of a GGUF file, which says everything else, too. Attention is computed in bf16.
   /// Throws `ModelError` with the file, the key or tensor and the reason.
-  package init(_ weights: GGUFWeights) throws(ModelError) {
+  ///
+  /// - Parameter contextLength: tokens of one sequence at most, where it is less than the model's own.
+  package init(_ weights: GGUFWeights, contextLength: Int? = nil) throws(ModelError) {
     try EngineKernel.checkEnvironment()
     let header = try weights.header()
-    (config, precision) = (try DecoderConfig(header), .bf16)
+    config = try DecoderConfig(header).limited(to: contextLength, file: header.file)
+    precision = .bf16
     tokenizer = try Tokenizer(header, maximumTokens: config.contextLength)
     guard tokenizer.idLimit <= config.vocabularySize, let decoder = tokenizer.decoder else {
       throw ModelError(header.file, "`tokenizer.ggml.tokens` has more tokens than `token_embd.weight` has rows")
@@ -62,6 +72,7 @@ package final class GenerationModel: Sendable {
     let loaded = try DecoderWeights(weights, config: config)
     elementTypes = loaded.elementTypes
     model = DecoderModel(config: config, weights: loaded, precision: precision)
+    footprint = DecoderFootprint(config, header)
   }
 
   /// What a GGUF file's header must say before its tensors are read: that this is a decoder, with these tensors. Throws
@@ -82,5 +93,24 @@ package final class GenerationModel: Sendable {
   /// - Parameter threads: at most so many; 0 takes the processors that there are.
   package func generator(_ limits: BatchGenerator.Limits, threads: Int = 0) -> BatchGenerator {
     BatchGenerator(model, bytes: decoder.bytes, limits: limits, threads: threads)
+  }
+
+  /// The logits behind the last of some tokens, fewer than the context has: a look at what the model computes.
+  ///
+  /// - Parameter cacheBytes: for keys and values; nil where they do not fit, or an id has no row.
+  package func logits(behind tokens: [Int32], threads: Int = 0) -> [Float]? {
+    guard !tokens.isEmpty, tokens.count <= contextLength,
+      tokens.allSatisfy({ (0..<config.vocabularySize).contains(Int($0)) })
+    else { return nil }
+    let pool = PagePool(
+      config: config, precision: precision,
+      bytes: PagePool.pages(tokens.count) * PagePool.pageBytes(config, precision: precision))
+    let activations = DecoderActivations(
+      config: config, weights: model.weights, rows: tokens.count, logitRows: 1, context: tokens.count,
+      threads: threads > 0 ? threads : ThreadPool.processors)
+    let pages = (0..<PagePool.pages(tokens.count)).map { _ in pool.take() }
+    let part = DecoderStep.Part(tokens: tokens[...], position: 0, pages: pages, wantsLogits: true)
+    model.compute(DecoderStep(parts: [part]), using: activations)
+    return Array(UnsafeBufferPointer(start: activations.logits.pointer, count: config.vocabularySize))
   }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// What a model folder holds, as `models publish` needs it.
 package struct ModelDescription: Sendable, Equatable {
   /// One file that the model needs.
@@ -20,7 +18,7 @@ package struct ModelDescription: Sendable, Equatable {
 
   /// Such as `bert`.
   package let architecture: String
-  /// Such as `safetensors`.
+  /// `safetensors` or `gguf`.
   package let format: String
   /// Types of the weights, sorted: `F32`, say.
   package let elementTypes: [String]
@@ -37,7 +35,7 @@ package struct ModelDescription: Sendable, Equatable {
 
 /// A model on disk, before it is published. Every byte of it is checked: it may be anybody's.
 package struct ModelFolder: Sendable {
-  private let path: String
+  let path: String
 
   /// The clear files that are taken when they are there; those of the modules come on top.
   private static let optional = [
@@ -53,6 +51,7 @@ package struct ModelFolder: Sendable {
   ///
   /// The weights are judged by their header alone; that they are finite numbers is seen when the model is loaded.
   package func describe() throws(ModelError) -> ModelDescription {
+    if let decoder = try decoder() { return try decoder.description() }
     let files = try clearFiles()
     let config = try ModelConfig(files: files)
     _ = try Tokenizer(files: files, config: config)
@@ -80,10 +79,10 @@ package struct ModelFolder: Sendable {
       parts: parts.sorted { $0.name < $1.name })
   }
 
-  /// The shape of the model and what it gives. Throws as ``describe()``.
+  /// The shape of an encoder and what it gives. Throws as ``describe()``.
   package func config() throws(ModelError) -> ModelConfig { try ModelConfig(files: try clearFiles()) }
 
-  /// Reads everything, the weights too, which must all be finite numbers. Throws as ``describe()``.
+  /// Reads an encoder, the weights too, which must all be finite numbers. Throws as ``describe()``.
   ///
   /// - Parameters:
   ///   - precisions: the model is made in one after another.
@@ -108,7 +107,7 @@ package struct ModelFolder: Sendable {
     }
   }
 
-  /// The files that stand in clear.
+  /// The files of an encoder that stand in clear.
   package func clearFiles() throws(ModelError) -> ModelFiles {
     var contents: [String: [UInt8]] = [:]
     guard let config = try read(ModelConfig.file) else { throw ModelError(ModelConfig.file, "is missing in \(path)") }
@@ -133,7 +132,7 @@ package struct ModelFolder: Sendable {
   }
 
   /// The checked headers of these weight files, and the files' sizes.
-  private func weights(_ names: [String]) throws(ModelError) -> [(header: SafetensorsHeader, size: Int)] {
+  func weights(_ names: [String]) throws(ModelError) -> [(header: SafetensorsHeader, size: Int)] {
     var weights: [(header: SafetensorsHeader, size: Int)] = []
     for name in names {
       guard let file = try ReadOnlyFile(path(of: name), name: name) else {
@@ -147,52 +146,11 @@ package struct ModelFolder: Sendable {
     return weights
   }
 
-  private func read(_ name: String) throws(ModelError) -> [UInt8]? {
+  func read(_ name: String) throws(ModelError) -> [UInt8]? {
     guard let file = try ReadOnlyFile(path(of: name), name: name) else { return nil }
     guard file.size <= ModelFiles.clearFileLimit else {
       throw ModelError(name, "is larger than \(ModelFiles.clearFileLimit) bytes")
     }
     return try file.read(file.size)
-  }
-}
-
-/// A regular file, opened for reading and closed when it is let go.
-private final class ReadOnlyFile {
-  private let descriptor: Int32
-  private let name: String
-  /// Bytes, when it was opened.
-  let size: Int
-
-  /// Nil when there is no such file.
-  init?(_ path: String, name: String) throws(ModelError) {
-    self.name = name
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    var status = stat()
-    guard descriptor >= 0 else {
-      if errno == ENOENT || errno == ENOTDIR { return nil }
-      throw ModelError(name, "cannot be opened: \(String(cString: strerror(errno)))")
-    }
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw ModelError(name, "is not a regular file")
-    }
-    size = Int(status.st_size)
-  }
-
-  deinit { if descriptor >= 0 { close(descriptor) } }
-
-  /// The next bytes; throws when there are fewer.
-  func read(_ count: Int) throws(ModelError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var filled = 0
-    while filled < count {
-      let read = bytes.withUnsafeMutableBytes { buffer in
-        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-        return Glibc.read(descriptor, rest.baseAddress, rest.count)
-      }
-      if read < 0 && errno == EINTR { continue }
-      guard read > 0 else { throw ModelError(name, "cannot be read to its end") }
-      filled += read
-    }
-    return bytes
   }
 }

@@ -36,8 +36,8 @@ package struct ShardIndex: Sendable {
   }
 
   /// A name within the model's own folder, of letters that every store and file system keeps.
-  private static func isPlainName(_ name: String) -> Bool {
-    (1...nameBytes).contains(name.utf8.count) && name.hasSuffix(".safetensors") && name.utf8.first != UInt8(ascii: ".")
+  static func isPlainName(_ name: String, suffix: String = ".safetensors") -> Bool {
+    (1...nameBytes).contains(name.utf8.count) && name.hasSuffix(suffix) && name.utf8.first != UInt8(ascii: ".")
       && name.utf8.allSatisfy { byte in
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

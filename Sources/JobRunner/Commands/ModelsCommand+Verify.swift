@@ -9,7 +9,8 @@ extension ModelsCommand {
       abstract: "Say what a model folder is, how it would run, and why it is refused.",
       discussion: """
         Nothing is uploaded and no key is needed. The folder is judged by the code that a worker judges it by: every
-        setting, the header and each weight of the weight files; then one short text is computed in each precision.
+        setting, the header and each weight of the weight files; then one short text is computed in each precision. A
+        folder with one GGUF file is a model, too.
         The exit code is 0 for a model that can be published, 21 for one that is refused, with file, part and reason,
         and 10 where there is no folder.
 
@@ -26,8 +27,11 @@ extension ModelsCommand {
 
     func run() throws {
       let path = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-      let examined = try ModelExamination(folder: path, readsWeights: !headersOnly)
       let screen = Screen(json: json)
+      if let decoder = try DecoderExamination(folder: path, readsWeights: !headersOnly) {
+        return DecoderReport(decoder).write(to: screen)
+      }
+      let examined = try ModelExamination(folder: path, readsWeights: !headersOnly)
       let (model, config) = (examined.description, examined.config)
       let weights = model.parts.filter { $0.role == .weights }
       let weightBytes = weights.reduce(UInt64(0)) { $0 + UInt64($1.size) }

@@ -9,18 +9,18 @@ import Wire
 struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "models", abstract: "Publish models that only an attested enclave can open.",
-    subcommands: [Verify.self, Publish.self, List.self])
+    subcommands: [Verify.self, Fit.self, Publish.self, List.self])
 
   struct Publish: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Check a model folder, seal its weights under your KMS key, sign and upload.",
       discussion: """
-        FOLDER is a Hugging Face or sentence-transformers folder (safetensors, config.json, tokenizer.json). The tokenizer
-        stands in clear, so that clients can count tokens; the weights are sealed under a KMS data key, bound to the
-        manifest. Standard output carries the manifest's digest alone: the security officer lists it in the policy.
+        FOLDER is a Hugging Face or sentence-transformers folder (safetensors, config.json, tokenizer.json), or one with a
+        GGUF file. The tokenizer stands in clear, so that clients can count tokens; the weights, and all of a GGUF file,
+        are sealed under a KMS data key, bound to the manifest. Standard output carries the manifest's digest alone: the security officer lists it in the policy.
         A model that is there already, file for file, is not uploaded again.
 
-        Before that, int8 is calibrated: the model computes a few hundred built-in texts, and what its products see there
+        Before that, int8 of an encoder is calibrated: the model computes a few hundred built-in texts, and what its products see there
         becomes a small sealed file. How near int8 and bf16 then come to fp32, on texts that the calibration had not
         seen, stands in the signed manifest, as the cosine of embeddings or the agreement of a head's logits; jobs that
         leave the precision to the worker get int8 where it is at least 0.999 on average and 0.997 for each text.
@@ -58,6 +58,12 @@ struct ModelsCommand: ParsableCommand {
     @Flag(help: "Leave int8 without a calibration; `auto` then never means int8.")
     var noCalibration = false
 
+    @Option(
+      help: ArgumentHelp(
+        "Tokens of prompt and output together at most, of a model that continues texts (default: the model's own). Workers need memory for so many.",
+        valueName: "tokens"))
+    var context: Int?
+
     func validate() throws {
       guard calibrate == nil || !noCalibration else {
         throw ValidationError("--calibrate and --no-calibration exclude each other.")
@@ -83,12 +89,12 @@ struct ModelsCommand: ParsableCommand {
       let published = try ModelPublisher(store: store, kms: kms).publish(
         folder: path, name: name, key: try KMSKeyARN(kmsKey), publisher: try keys.signingKey(.publisher),
         nowMs: Timestamps.nowMs(), policy: try policy(context, store),
-        calibration: noCalibration ? nil : try calibrate.map(CalibrationFile.read) ?? [],
+        calibration: noCalibration ? nil : try calibrate.map(CalibrationFile.read) ?? [], contextLength: self.context,
         progress: { screen.stage("model", $0) })
       let manifest = published.manifest
       screen.stage(
         published.wasThere ? "was there" : "published",
-        "\(name): \(manifest.claims.architecture), \(manifest.claims.dimensions) dimensions, \(manifest.claims.maximumTokens) tokens, \(manifest.claims.files.count) files"
+        "\(name): \(manifest.claims.architecture), \(manifest.claims.dimensions > 0 ? "\(manifest.claims.dimensions) dimensions, " : "")\(manifest.claims.maximumTokens) tokens, \(manifest.claims.files.count) files"
       )
       for entry in manifest.claims.accuracy { screen.stage("accuracy", Self.shown(entry, manifest.claims)) }
       screen.line(
