@@ -41,15 +41,19 @@ INLINE void store_half(uint16_t *p, v16 v) {
 #endif
 }
 
-// C (mr × np·16) = A (mr × 2·pairs) · panels, as `micro` does it. `factor`, one for each row, may be null.
+// C (mr × np·16) = A (mr × 2·pairs) · panels, as `micro` does it. `factor`, one for each row, may be null. `asks` for the
+// panels that come next.
 INLINE void micro_half(const int mr, const int np, size_t pairs, const uint16_t *a, size_t lda, const uint32_t *b,
-                       const float *bias, const float *factor, cb_epilogue kind, void *c, size_t ldc) {
+                       const float *bias, const float *factor, cb_epilogue kind, void *c, size_t ldc,
+                       const bool asks) {
   const size_t panel = pairs * CB_LANES;
   v16 sum[CB_ROWS][CB_PANELS];
   UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < np; j++) sum[i][j] = 0.0f;
   for (size_t k = 0; k < pairs; k++) {
     v16w w[CB_PANELS];
     UNROLL for (int j = 0; j < np; j++) w[j] = *(const v16wu *)(b + (size_t)j * panel + k * CB_LANES);
+    if (asks)
+      UNROLL for (int j = 0; j < np; j++) __builtin_prefetch(b + (size_t)(np + j) * panel + k * CB_LANES);
 #if defined(CB_DOT2)
     UNROLL for (int i = 0; i < mr; i++) {
       uint32_t pair;
@@ -85,10 +89,10 @@ INLINE void micro_half(const int mr, const int np, size_t pairs, const uint16_t 
 }
 
 INLINE void rows_half(const int np, size_t rows, size_t pairs, const uint16_t *a, size_t lda, const uint32_t *b,
-                      const float *bias, const float *factor, cb_epilogue kind, void *c, size_t ldc) {
+                      const float *bias, const float *factor, cb_epilogue kind, void *c, size_t ldc, const bool asks) {
   switch (rows) {
 #define CB_CASE(n) \
-  case n: micro_half(n < CB_ROWS ? n : CB_ROWS, np, pairs, a, lda, b, bias, factor, kind, c, ldc); break;
+  case n: micro_half(n < CB_ROWS ? n : CB_ROWS, np, pairs, a, lda, b, bias, factor, kind, c, ldc, asks); break;
     CB_CASE(1) CB_CASE(2) CB_CASE(3) CB_CASE(4) CB_CASE(5) CB_CASE(6)
     CB_CASE(7) CB_CASE(8) CB_CASE(9) CB_CASE(10) CB_CASE(11) CB_CASE(12)
 #undef CB_CASE
@@ -109,10 +113,12 @@ static void linear_half(const uint16_t *x, size_t rows, size_t inputs, const uin
       for (size_t i = s; i < end; i += CB_ROWS) {
         const size_t count = end - i < CB_ROWS ? end - i : CB_ROWS;
         void *c = (char *)y + (i * ldy + o) * size;
+        // A single row leaves the processor time enough to look ahead by itself.
+        const bool asks = i == s && count >= 4;
         if (np == 1)
-          rows_half(1, count, inputs / 2, x + i * inputs, inputs, b, offset, NULL, kind, c, ldy);
+          rows_half(1, count, inputs / 2, x + i * inputs, inputs, b, offset, NULL, kind, c, ldy, asks);
         else
-          rows_half(CB_PANELS, count, inputs / 2, x + i * inputs, inputs, b, offset, NULL, kind, c, ldy);
+          rows_half(CB_PANELS, count, inputs / 2, x + i * inputs, inputs, b, offset, NULL, kind, c, ldy, asks);
       }
       o += (size_t)np * CB_LANES;
     }
@@ -203,9 +209,9 @@ INLINE void product_half(size_t rows, size_t pairs, const uint16_t *a, size_t ld
   const size_t size = kind == CB_BIAS_BF16 ? sizeof(uint16_t) : sizeof(float);
   size_t i = 0;
   for (; i + CB_PANELS * CB_LANES <= columns; i += CB_PANELS * CB_LANES)
-    rows_half(CB_PANELS, rows, pairs, a, lda, b + i * pairs, NULL, factor, kind, (char *)c + i * size, ldc);
+    rows_half(CB_PANELS, rows, pairs, a, lda, b + i * pairs, NULL, factor, kind, (char *)c + i * size, ldc, false);
   for (; i < columns; i += CB_LANES)
-    rows_half(1, rows, pairs, a, lda, b + i * pairs, NULL, factor, kind, (char *)c + i * size, ldc);
+    rows_half(1, rows, pairs, a, lda, b + i * pairs, NULL, factor, kind, (char *)c + i * size, ldc, false);
 }
 
 static void attention_half(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,

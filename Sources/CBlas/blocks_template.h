@@ -15,16 +15,18 @@ typedef uint16_t v16s __attribute__((ext_vector_type(CB_LANES)));
 typedef uint16_t v16su __attribute__((ext_vector_type(CB_LANES), aligned(1)));
 typedef uint8_t v16cu __attribute__((ext_vector_type(CB_LANES), aligned(1)));
 typedef int8_t v16t __attribute__((ext_vector_type(CB_LANES)));
+typedef int32_t v8i __attribute__((ext_vector_type(CB_LANES / 2)));
+typedef int32_t v4i __attribute__((ext_vector_type(CB_LANES / 4)));
 typedef uint32_t v16wb __attribute__((ext_vector_type(CB_LANES), aligned(1)));
 
 // Inputs that are unpacked at once, and rows that pass over them.
 #define CB_CHUNK 512
-#define CB_STRIP 240
+#define CB_STRIP 256
 // Up to so many rows, unpacking first does not pay.
 #define CB_FEW 32
-// Bytes by which a packed panel is asked for before it is needed: by itself the processor does not look far enough ahead
-// where there is much to compute for each byte.
-#define CB_AHEAD 4096
+// Bytes by which packed panels are asked for before they are needed: by itself the processor does not look far enough ahead
+// where there is much to compute for each byte. What lies behind the last panel may be asked for, too; nothing comes of it.
+#define CB_AHEAD 24576
 
 #if !defined(CB_QUADW)
 #if defined(CB_QUAD_SPLIT)
@@ -132,17 +134,22 @@ INLINE void finish_block(const cb_epilogue kind, v16 v, const float *bias, void 
 }
 
 // A few rows by one panel, straight from where it is packed. `y` and `bias` at the panel's first output; `ldy` in bytes.
+// `asks` for what comes next: the panel's integers and scales as one run of bytes.
 INLINE void micro_direct(const int mr, const cb_block_type type, const int8_t *q, const cb_block_step *steps,
-                         size_t inputs, const uint8_t *panel, const float *bias, cb_epilogue kind, char *y,
-                         size_t ldy) {
+                         size_t inputs, const uint8_t *panel, const bool asks, const float *bias, cb_epilogue kind,
+                         char *y, size_t ldy) {
   const cb_block_traits t = cb_traits(type);
   const size_t blocks = inputs / CB_STEP;
-  const uint8_t *scales = panel + blocks * CB_QUANT_BYTES(t.bits);
+  const uint8_t *scales = panel + blocks * CB_QUANT_BYTES(t.bits), *ahead = panel + CB_AHEAD;
+  const size_t each = cb_block_panel_bytes(type, inputs) / blocks;
   v16 total[CB_DROWS];
   UNROLL for (int i = 0; i < mr; i++) total[i] = 0.0f;
   for (size_t b = 0; b < blocks; b++, panel += CB_QUANT_BYTES(t.bits)) {
     const block_scales s = scales_of(type, scales, b);
-    UNROLL for (int line = 0; line < t.bits; line++) __builtin_prefetch(panel + CB_AHEAD + 64 * line);
+    if (asks) {
+      UNROLL for (int line = 0; line <= t.bits; line++) __builtin_prefetch(ahead + 64 * line);
+      ahead += each;
+    }
     v16i sum[CB_DROWS];
     UNROLL for (int j = 0; j < 8; j++) {
       const bool begins = j == 0 || (j == 4 && type == CB_Q6_K), ends = j == 7 || (j == 3 && type == CB_Q6_K);
@@ -174,8 +181,8 @@ INLINE void linear_direct(const cb_block_type type, const int8_t *q, const cb_bl
     size_t i = 0;
 #define CB_ROWS_OF(n) \
   for (; n <= CB_DROWS && i + n <= rows; i += n) \
-    micro_direct(n < CB_DROWS ? n : CB_DROWS, type, q + i * w->inputs, steps + i * blocks, w->inputs, panel, offset, \
-                 kind, y + i * ldy + o * size, ldy);
+    micro_direct(n < CB_DROWS ? n : CB_DROWS, type, q + i * w->inputs, steps + i * blocks, w->inputs, panel, i == 0, \
+                 offset, kind, y + i * ldy + o * size, ldy);
     CB_ROWS_OF(8) CB_ROWS_OF(4) CB_ROWS_OF(2) CB_ROWS_OF(1)
 #undef CB_ROWS_OF
   }
@@ -204,14 +211,26 @@ INLINE void unpack_chunk(const cb_block_type type, const uint8_t *panels, size_t
   }
 }
 
-// Some rows by an unpacked chunk. `blocks` of the chunk, `ldb` of a row; totals: (rows, CB_WPANELS).
+// Where a row's sums end after the last chunk; y and bias at the first output, `ldy` in bytes.
+typedef struct {
+  const float *bias;
+  char *y;
+  size_t ldy;
+  size_t element;
+  cb_epilogue kind;
+} wide_end;
+
+// Some rows by an unpacked chunk. `blocks` of the chunk, `ldb` of a row. totals, (rows, CB_WPANELS), go on from chunk to
+// chunk; after the last, `end` says where they are stored, at once: while the next rows are multiplied, the memory that
+// y lies in has time to arrive.
 INLINE void micro_wide(const int mr, const cb_block_type type, const int8_t *q, const cb_block_step *steps,
-                       size_t inputs, const block_chunk *chunk, size_t blocks, v16 *totals) {
+                       size_t inputs, const block_chunk *chunk, size_t blocks, const bool begins, v16 *totals,
+                       const wide_end *end) {
   const cb_block_traits t = cb_traits(type);
   const size_t ldb = inputs / CB_STEP;
   v16 total[CB_WROWS][CB_WPANELS];
   UNROLL for (int i = 0; i < mr; i++) UNROLL for (int p = 0; p < CB_WPANELS; p++)
-    total[i][p] = totals[i * CB_WPANELS + p];
+    total[i][p] = begins ? (v16)0.0f : totals[i * CB_WPANELS + p];
   for (size_t b = 0; b < blocks; b++)
     UNROLL for (int half = 0; half < (type == CB_Q6_K ? 2 : 1); half++) {
       const int first = 4 * half, end = type == CB_Q6_K ? first + 4 : 8;
@@ -236,8 +255,13 @@ INLINE void micro_wide(const int mr, const cb_block_type type, const int8_t *q, 
         }
       }
     }
-  UNROLL for (int i = 0; i < mr; i++) UNROLL for (int p = 0; p < CB_WPANELS; p++)
-    totals[i * CB_WPANELS + p] = total[i][p];
+  if (end)
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int p = 0; p < CB_WPANELS; p++)
+      finish_block(end->kind, total[i][p], end->bias ? end->bias + p * CB_LANES : NULL,
+                   end->y + (size_t)i * end->ldy + (size_t)p * CB_LANES * end->element);
+  else
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int p = 0; p < CB_WPANELS; p++)
+      totals[i * CB_WPANELS + p] = total[i][p];
 }
 
 INLINE void linear_wide(const cb_block_type type, const int8_t *q, const cb_block_step *steps, size_t rows,
@@ -245,26 +269,31 @@ INLINE void linear_wide(const cb_block_type type, const int8_t *q, const cb_bloc
                         char *y, size_t ldy) {
   const size_t panel_bytes = cb_block_panel_bytes(type, w->inputs), blocks = w->inputs / CB_STEP;
   const size_t size = kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
+  const size_t quants = CB_QUANT_BYTES(cb_traits(type).bits), most = CB_CHUNK / CB_STEP;
   block_chunk chunk;
   v16 totals[CB_STRIP * CB_WPANELS];
   for (size_t o = first; o < first + count; o += CB_WPANELS * CB_LANES)
-    for (size_t b = 0; b < blocks; b += CB_CHUNK / CB_STEP) {
-      const size_t some = blocks - b < CB_CHUNK / CB_STEP ? blocks - b : CB_CHUNK / CB_STEP;
+    for (size_t b = 0; b < blocks; b += most) {
+      const size_t some = blocks - b < most ? blocks - b : most;
       unpack_chunk(type, w->packed + o / CB_LANES * panel_bytes, w->inputs, b, some, &chunk);
-      if (b == 0) memset(totals, 0, rows * CB_WPANELS * sizeof(v16));
+      // What is unpacked next is asked for while the rows pass.
+      const bool is_last = b + some == blocks;
+      const size_t next_output = is_last ? o + CB_WPANELS * CB_LANES : o, next_block = is_last ? 0 : b + some;
+      const uint8_t *next = w->packed + next_output / CB_LANES * panel_bytes + next_block * quants;
+      const size_t next_some = blocks - next_block < most ? blocks - next_block : most;
+      size_t line = 0, lines = next_output < first + count ? next_some * quants / 64 : 0;
       size_t i = 0;
 #define CB_ROWS_OF(n) \
-  for (; n <= CB_WROWS && i + n <= rows; i += n) \
+  for (; n <= CB_WROWS && i + n <= rows; i += n) { \
+    UNROLL for (int k = 0; k < 4; k++, line++) \
+      if (line < lines) \
+        UNROLL for (size_t p = 0; p < CB_WPANELS; p++) __builtin_prefetch(next + p * panel_bytes + 64 * line, 0, 2); \
+    const wide_end end = {bias ? bias + o : NULL, y + i * ldy + o * size, ldy, size, kind}; \
     micro_wide(n < CB_WROWS ? n : CB_WROWS, type, q + i * w->inputs + b * CB_STEP, steps + i * blocks + b, \
-               w->inputs, &chunk, some, totals + i * CB_WPANELS);
+               w->inputs, &chunk, some, b == 0, totals + i * CB_WPANELS, is_last ? &end : NULL); \
+  }
       CB_ROWS_OF(4) CB_ROWS_OF(2) CB_ROWS_OF(1)
 #undef CB_ROWS_OF
-      if (b + some < blocks) continue;
-      for (i = 0; i < rows; i++)
-        for (size_t p = 0; p < CB_WPANELS; p++) {
-          const size_t output = o + p * CB_LANES;
-          finish_block(kind, totals[i * CB_WPANELS + p], bias ? bias + output : NULL, y + i * ldy + output * size);
-        }
     }
 }
 
@@ -272,8 +301,11 @@ INLINE void linear_of(const cb_block_type type, const int8_t *q, const cb_block_
                       const cb_block_weight *w, size_t first, size_t count, const float *bias, cb_epilogue kind,
                       char *y, size_t ldy) {
   const size_t whole = rows > CB_FEW ? count / (CB_WPANELS * CB_LANES) * (CB_WPANELS * CB_LANES) : 0;
-  for (size_t i = 0; i < rows; i += CB_STRIP) {
-    const size_t some = rows - i < CB_STRIP ? rows - i : CB_STRIP;
+  // Strips of about the same height, so that no few rows are left for which all would be unpacked again.
+  const size_t strips = (rows + CB_STRIP - 1) / CB_STRIP;
+  const size_t strip = strips ? ((rows + strips - 1) / strips + 3) / 4 * 4 : 0;
+  for (size_t i = 0; i < rows; i += strip) {
+    const size_t some = rows - i < strip ? rows - i : strip;
     const int8_t *x = q + i * w->inputs;
     const cb_block_step *xs = steps + i * (w->inputs / CB_STEP);
     if (whole) linear_wide(type, x, xs, some, w, first, whole, bias, kind, y + i * ldy, ldy);
@@ -298,28 +330,41 @@ static void linear_blocks(const int8_t *q, const cb_block_step *steps, size_t ro
 #endif
 }
 
-// Sixteen numbers to the nearest of −127…127. What is no number becomes −127.
+// Sixteen numbers of at most 127 to the nearest integers.
 INLINE v16i quantized16(v16 x, float inverse) {
-  v16 v = x * inverse;
-  v = v > -127.0f ? v : (v16)-127.0f;
-  v = v < 127.0f ? v : (v16)127.0f;
-  v = v + 12582912.0f;  // 1.5 · 2²³: adding it rounds to an integer
-  return (v16i)bits16(v) - 0x4b400000;
+  return (v16i)bits16(x * inverse + 12582912.0f) - 0x4b400000;  // 1.5 · 2²³: adding it rounds to an integer
 }
 
-static void quantize_blocks(const float *x, size_t rows, size_t width, int8_t *q, cb_block_step *steps) {
-  for (size_t i = 0; i < rows * width; i += CB_STEP, steps++) {
+INLINE void quantize_row(const float *x, size_t width, int8_t *q, cb_block_step *steps) {
+  for (size_t i = 0; i < width; i += CB_STEP, steps++) {
     const v16 a = load(x + i), b = load(x + i + CB_LANES);
-    const v16 am = __builtin_elementwise_abs(a), bm = __builtin_elementwise_abs(b);
-    const float most = max16(am > bm ? am : bm);
-    const bool some = most >= 1e-30f;
-    // 0, or NaN where one is infinite or no number: comparisons pass over a NaN, and the row would look finite.
-    const float wrong = sum16(a * 0.0f + b * 0.0f);
-    const float step = (some ? most / 127.0f : 0.0f) + wrong, inverse = some ? 127.0f / most : 0.0f;
-    const v16i low = quantized16(a, inverse), high = quantized16(b, inverse);
-    const v16t bytes[2] = {__builtin_convertvector(low, v16t), __builtin_convertvector(high, v16t)};
-    memcpy(q + i, bytes, sizeof bytes);
-    int32_t sums[2] = {__builtin_reduce_add(low), __builtin_reduce_add(high)};
-    *steps = (cb_block_step){step, step * (float)(sums[0] + sums[1]), {-sums[0], -sums[1], -(sums[0] + sums[1])}};
+    // Magnitudes compare as their bits do, and an infinity or NaN is above all numbers: none is passed over.
+    const v16i am = (v16i)(bits16(a) & 0x7fffffff), bm = (v16i)(bits16(b) & 0x7fffffff);
+    const int32_t top = __builtin_reduce_max(am > bm ? am : bm);
+    const bool is_finite = top < 0x7f800000;
+    float most;
+    memcpy(&most, &top, sizeof most);
+    const bool some = is_finite && most >= 1e-30f;
+    const float step = some ? most / 127.0f : is_finite ? 0.0f : NAN, inverse = some ? 127.0f / most : 0.0f;
+    const int32_t kept = some ? -1 : 0;
+    const v16i low = quantized16(a, inverse) & kept, high = quantized16(b, inverse) & kept;
+    *(v16cu *)(q + i) = narrow16(low);
+    *(v16cu *)(q + i + CB_LANES) = narrow16(high);
+    // The sums stay in vectors: by way of the general registers the whole takes twice as long.
+    const v8i l = low.lo + low.hi, h = high.lo + high.hi;
+    const v4i lh = __builtin_shufflevector(l.lo + l.hi, h.lo + h.hi, 0, 1, 4, 5) +
+                   __builtin_shufflevector(l.lo + l.hi, h.lo + h.hi, 2, 3, 6, 7);
+    const v4i sums = lh.xzxz + lh.ywyw, all = sums + sums.yxwz;
+    const v4 total = __builtin_convertvector(all, v4) * step;
+    v4i words;
+    memcpy(&words, &total, sizeof words);
+    words = __builtin_shufflevector(words, -__builtin_shufflevector(sums, all, 0, 0, 1, 4), 0, 5, 6, 7);
+    steps->step = step;
+    memcpy(&steps->total, &words, sizeof words);
   }
+}
+
+static void quantize_blocks(const float *x, size_t ldx, size_t rows, size_t width, int8_t *q, size_t ldq,
+                            cb_block_step *steps) {
+  for (size_t r = 0; r < rows; r++) quantize_row(x + r * ldx, width, q + r * ldq, steps + r * (ldq / CB_STEP));
 }

@@ -16,27 +16,40 @@ static void rmsnorm(const float *x, size_t rows, size_t width, const float *gain
   }
 }
 
+typedef float v8u __attribute__((ext_vector_type(CB_LANES / 2), aligned(4)));
+
+// Eight pairs at a time; of each number the two products are rounded, and then their sum.
 static void rotate(float *x, size_t rows, size_t ld, size_t heads, size_t d, const float *cosines, const float *sines,
                    bool interleaved) {
   const size_t pairs = d / 2;
+  const v16 signs = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
   for (size_t r = 0; r < rows; r++, x += ld, cosines += pairs, sines += pairs)
     for (size_t h = 0; h < heads; h++) {
       float *head = x + h * d;
-      for (size_t i = 0; i < pairs; i++) {
-        float *a = interleaved ? head + 2 * i : head + i, *b = interleaved ? a + 1 : a + pairs;
-        const float u = *a, v = *b;
-        const float uc = u * cosines[i], vs = v * sines[i], vc = v * cosines[i], us = u * sines[i];
-        *a = uc - vs;
-        *b = vc + us;
+      for (size_t i = 0; i < pairs; i += CB_LANES / 2) {
+        const v8 c = *(const v8u *)(cosines + i), s = *(const v8u *)(sines + i);
+        if (interleaved) {
+          const v16 cc = __builtin_shufflevector(c, c, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+          const v16 ss = __builtin_shufflevector(s, s, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+          const v16 v = load(head + 2 * i);
+          const v16 swapped = __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+          store(head + 2 * i, v * cc + swapped * (ss * signs));
+        } else {
+          v8u *a = (v8u *)(head + i), *b = (v8u *)(head + pairs + i);
+          const v8 u = *a, v = *b;
+          *a = u * c - v * s;
+          *b = v * c + u * s;
+        }
       }
     }
 }
 
-static void silu_multiply(const float *x, size_t rows, size_t width, float *out) {
-  for (size_t r = 0; r < rows; r++, x += 2 * width, out += width)
+static void silu_multiply(const float *x, const float *with, size_t ldx, size_t rows, size_t width, float *out,
+                          size_t ldo) {
+  for (size_t r = 0; r < rows; r++, x += ldx, with += ldx, out += ldo)
     for (size_t i = 0; i < width; i += CB_LANES) {
       const v16 gate = load(x + i);
-      store(out + i, gate * sigmoid16(gate) * load(x + width + i));
+      store(out + i, gate * sigmoid16(gate) * load(with + i));
     }
 }
 
@@ -74,6 +87,11 @@ INLINE float softmax_span_half(float *row, size_t begin, size_t end, size_t coun
   return sum16(total);
 }
 
+// Asks for a head's keys, or values, of one page.
+INLINE void ask(const char *area, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(area + i);
+}
+
 // Queries are taken CB_ROWS at a time: the heads of one token that share keys, then those of the next. `half` is
 // a constant at every call.
 INLINE void attend(const bool half, const float *q, size_t ldq, size_t rows, size_t group, size_t head,
@@ -89,6 +107,17 @@ INLINE void attend(const bool half, const float *q, size_t ldq, size_t rows, siz
     const size_t last = (cache->position + (f + count - 1) / group) / CB_PAGE;
     const size_t base = first * CB_PAGE, span = (last + 1 - first) * CB_PAGE;
     uint16_t *weights = (uint16_t *)(scores + CB_ROWS * span);
+    // All areas of keys come first, then all areas of values, and then, likely, the next head's: the first queries, which
+    // find them in no cache, ask for each while those before it are computed.
+    const size_t count_of_pages = last + 1 - first;
+    const bool asks = f == 0;
+#define CB_AREA(p, which) ((const char *)cache->pages[p] + (cache->offset + (2 * head + (which)) * area) * size)
+#define CB_ASK(i) \
+  if (asks) { \
+    const size_t n = (i); \
+    ask(CB_AREA(first + n % count_of_pages, n / count_of_pages), area * size); \
+  }
+    CB_ASK(0) CB_ASK(1)
     for (size_t r = 0; r < count; r++) {
       const float *from = q + (f + r) / group * ldq + (f + r) % group * d;
       if (half)
@@ -97,7 +126,8 @@ INLINE void attend(const bool half, const float *q, size_t ldq, size_t rows, siz
         memcpy(queries + r * d, from, d * sizeof *from);
     }
     for (size_t p = first; p <= last; p++) {
-      const char *keys = (const char *)cache->pages[p] + (cache->offset + 2 * head * area) * size;
+      const char *keys = CB_AREA(p, 0);
+      CB_ASK(p - first + 2)
       float *to = scores + p * CB_PAGE - base;
       if (half)
         product_half(count, d / 2, (const uint16_t *)queries, d, (const uint32_t *)keys, CB_PAGE, NULL, CB_BIAS, to,
@@ -113,7 +143,8 @@ INLINE void attend(const bool half, const float *q, size_t ldq, size_t rows, siz
                      : softmax_span(scores + r * span, begin - base, end - base, span, cache->scale);
     }
     for (size_t p = first; p <= last; p++) {
-      const char *values = (const char *)cache->pages[p] + (cache->offset + (2 * head + 1) * area) * size;
+      const char *values = CB_AREA(p, 1);
+      CB_ASK(p - first + 2 + count_of_pages)
       const cb_epilogue kind = p == first ? CB_BIAS : CB_ADD;
       const size_t place = p * CB_PAGE - base;
       if (half)
@@ -126,6 +157,8 @@ INLINE void attend(const bool half, const float *q, size_t ldq, size_t rows, siz
       for (size_t i = 0; i < d; i += CB_LANES) store(to + i, load(mixed + r * d + i) / sums[r] + 0.0f);
     }
   }
+#undef CB_AREA
+#undef CB_ASK
 }
 
 static void cache_attention(const float *q, size_t ldq, size_t rows, size_t group, size_t head, const cb_cache *cache,

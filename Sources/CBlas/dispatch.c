@@ -206,8 +206,8 @@ void cb_rotate(float *x, size_t rows, size_t ld, size_t heads, size_t head_width
   chosen->rotate(x, rows, ld, heads, head_width, cosines, sines, interleaved);
 }
 
-void cb_silu_multiply(const float *x, size_t rows, size_t width, float *out) {
-  chosen->silu_multiply(x, rows, width, out);
+void cb_silu_multiply(const float *x, const float *with, size_t ldx, size_t rows, size_t width, float *out, size_t ldo) {
+  chosen->silu_multiply(x, with, ldx, rows, width, out, ldo);
 }
 
 void cb_cache_attention(const float *q, size_t ldq, size_t rows, size_t group, size_t head, const cb_cache *cache,
@@ -220,8 +220,9 @@ void cb_cache_attention_bf16(const float *q, size_t ldq, size_t rows, size_t gro
   chosen->cache_attention_half(q, ldq, rows, group, head, cache, scratch, out, ldo);
 }
 
-void cb_block_quantize(const float *x, size_t rows, size_t width, int8_t *q, cb_block_step *steps) {
-  chosen->quantize_blocks(x, rows, width, q, steps);
+void cb_block_quantize(const float *x, size_t ldx, size_t rows, size_t width, int8_t *q, size_t ldq,
+                       cb_block_step *steps) {
+  chosen->quantize_blocks(x, ldx, rows, width, q, ldq, steps);
 }
 
 void cb_block_linear(const int8_t *q, const cb_block_step *steps, size_t rows, const cb_block_weight *weight,

@@ -39,6 +39,15 @@ INLINE v16 activation16(const void *x, bool half, size_t i, const float *factor)
   return factor ? v * load(factor + i) : v;
 }
 
+// The lowest byte of each lane.
+INLINE v16c narrow16(v16i v) {
+#if defined(CB_NARROW16)
+  return CB_NARROW16(v);
+#else
+  return __builtin_convertvector(v & 0xff, v16c);
+#endif
+}
+
 INLINE void quantize_rows(const void *x, bool half, size_t rows, size_t width, const float *factor, uint8_t *q,
                           cb_row *row) {
   const size_t bytes = width * (half ? sizeof(uint16_t) : sizeof(float));
@@ -63,7 +72,7 @@ INLINE void quantize_rows(const void *x, bool half, size_t rows, size_t width, c
       v = v + magic;
       v16i bits;
       memcpy(&bits, &v, sizeof bits);
-      v16c bytes = __builtin_convertvector(bits & 0xff, v16c);
+      const v16c bytes = narrow16(bits);
       memcpy(q + i, &bytes, sizeof bytes);
     }
   }

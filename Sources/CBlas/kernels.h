@@ -30,10 +30,10 @@ typedef struct {
   void (*greatest)(const float *, size_t, size_t, float *);
   void (*rmsnorm)(const float *, size_t, size_t, const float *, float, float *);
   void (*rotate)(float *, size_t, size_t, size_t, size_t, const float *, const float *, bool);
-  void (*silu_multiply)(const float *, size_t, size_t, float *);
+  void (*silu_multiply)(const float *, const float *, size_t, size_t, size_t, float *, size_t);
   void (*cache_attention)(const float *, size_t, size_t, size_t, size_t, const cb_cache *, float *, float *, size_t);
   void (*cache_attention_half)(const float *, size_t, size_t, size_t, size_t, const cb_cache *, float *, float *, size_t);
-  void (*quantize_blocks)(const float *, size_t, size_t, int8_t *, cb_block_step *);
+  void (*quantize_blocks)(const float *, size_t, size_t, size_t, int8_t *, size_t, cb_block_step *);
   void (*linear_blocks)(const int8_t *, const cb_block_step *, size_t, const cb_block_weight *, size_t, size_t,
                         const float *, cb_epilogue, void *, size_t);
 } cb_kernels;

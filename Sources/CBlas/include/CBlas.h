@@ -221,8 +221,8 @@ void cb_rmsnorm(const float *x, size_t rows, size_t width, const float *gain, fl
 void cb_rotate(float *x, size_t rows, size_t ld, size_t heads, size_t head_width, const float *cosines,
                const float *sines, bool interleaved);
 
-/// out = silu(x) · x′, where each row of x holds `width` numbers x, then as many x′. out: (rows, width).
-void cb_silu_multiply(const float *x, size_t rows, size_t width, float *out);
+/// out = silu(x) · with. All (rows, width), rows of the former two `ldx`, of out `ldo` apart; out may be either of them.
+void cb_silu_multiply(const float *x, const float *with, size_t ldx, size_t rows, size_t width, float *out, size_t ldo);
 
 /// Stores the keys and values of consecutive tokens, from `cache->position` on, as floats. k, v: (rows, heads ·
 /// head_width), rows `ld` apart.

@@ -48,8 +48,10 @@ typedef struct {
 } cb_block_step;
 
 /// Quantises each 32 floats of x (rows × width, a multiple of CB_STEP) by themselves: the greatest magnitude becomes
-/// 127. `steps` has rows · width / CB_STEP elements. Below 1e-30, all are zero.
-void cb_block_quantize(const float *x, size_t rows, size_t width, int8_t *q, cb_block_step *steps);
+/// 127. Below 1e-30, all are zero. Rows of x are `ldx` apart, those of q `ldq` (a multiple of CB_STEP), those of `steps` a
+/// CB_STEP-th of that.
+void cb_block_quantize(const float *x, size_t ldx, size_t rows, size_t width, int8_t *q, size_t ldq,
+                       cb_block_step *steps);
 
 /// Packed panels, one after the other.
 typedef struct {

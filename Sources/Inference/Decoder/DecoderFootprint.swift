@@ -67,9 +67,11 @@ package struct DecoderFootprint: Sendable, Equatable {
   package func activationBytes(rows: Int, sequences: Int, threads: Int) -> UInt64 {
     let (hidden, query, inner) = (config.hiddenSize, config.queryWidth, config.intermediateSize)
     let most = max(rows, sequences)
-    var floats = rows * (hidden + query + 2 * config.keyValueWidth + query + 3 * inner + config.headWidth)
+    var floats = rows * (hidden + query + 2 * config.keyValueWidth + query + inner + config.headWidth)
+    floats += max(1, threads) * DecoderActivations.gateFloats(rows: rows)
     floats += most * hidden + sequences * QuantizedLinear.width(config.vocabularySize)
     floats += max(1, threads) * cb_cache_scratch(config.contextLength, config.headWidth)
-    return UInt64(4 * floats + QuantizedLinear.Scratch.byteCount(rows: most, inputs: max(hidden, query, inner)))
+    let scratch = QuantizedLinear.Scratch.byteCount(rows: most, inputs: max(hidden, query))
+    return UInt64(4 * floats + scratch + QuantizedLinear.Scratch.byteCount(rows: rows, inputs: inner))
   }
 }

@@ -30,12 +30,14 @@ struct DecoderModel: Sendable {
 /// One forward pass. Each of its steps is shared by the team of threads: rows to normalise, outputs of a product (so that
 /// a thread reads its part of the weights only), pieces of the attention.
 private final class DecoderPass: @unchecked Sendable {
+  private typealias Part = (first: Int, count: Int, position: Int, pages: Int)
+
   private let model: DecoderModel
   private let config: DecoderConfig
   private let a: DecoderActivations
   private let rows: Int
   /// Where parts begin in the rows, and how many tokens they have.
-  private let parts: [(first: Int, count: Int, position: Int, pages: Int)]
+  private let parts: [Part]
   private let tokens: [Int32]
   /// Rows whose logits are wanted.
   private let wanted: [Int]
@@ -43,6 +45,10 @@ private final class DecoderPass: @unchecked Sendable {
   private let pages: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   /// Pieces of attention: a part's tokens by a head of keys.
   private let pieces: [(part: Int, tokens: Range<Int>, head: Int)]
+  /// Whether a piece needs no other's keys and values, and so stores its own.
+  private let storesInPieces: Bool
+  /// Whether a piece puts what comes out of it into the numbers that the next map multiplies.
+  private let preparesInPieces: Bool
 
   /// Tokens of one piece at most.
   private static let tokensPerPiece = 48
@@ -51,7 +57,7 @@ private final class DecoderPass: @unchecked Sendable {
 
   init(_ model: DecoderModel, _ step: DecoderStep, _ activations: DecoderActivations) {
     (self.model, config, a, rows) = (model, model.config, activations, step.rows)
-    var parts: [(first: Int, count: Int, position: Int, pages: Int)] = []
+    var parts: [Part] = []
     var (pages, tokens, wanted): ([UnsafeMutableRawPointer?], [Int32], [Int]) = ([], [], [])
     var pieces: [(part: Int, tokens: Range<Int>, head: Int)] = []
     for (index, part) in step.parts.enumerated() {
@@ -65,6 +71,8 @@ private final class DecoderPass: @unchecked Sendable {
       }
     }
     (self.parts, self.tokens, self.wanted, self.pieces) = (parts, tokens, wanted, pieces)
+    storesInPieces = parts.allSatisfy { $0.count <= Self.tokensPerPiece }
+    preparesInPieces = config.queryWidth / config.keyValueHeads % QuantizedLinear.inputUnit == 0
     self.pages = .allocate(capacity: max(pages.count, 1))
     self.pages.initialize(repeating: nil, count: max(pages.count, 1))
     for (index, page) in pages.enumerated() { self.pages[index] = page }
@@ -80,30 +88,37 @@ private final class DecoderPass: @unchecked Sendable {
       multiply(
         [layer.query, layer.key, layer.value], by: a.normed, rows: rows, CB_BIAS, to: a.queryKeyValue,
         stride: rowWidth)
-      a.team.each(rows, unit: 1) { some, _ in self.store(some, layer, index) }
-      a.team.each(pieces.count, unit: 1) { some, thread in
-        for piece in some { self.attend(self.pieces[piece], thread, index) }
+      if !storesInPieces {
+        a.team.each(rows, unit: 1) { some, _ in
+          self.store(some, of: self.parts[...], heads: 0..<self.config.keyValueHeads, layer, index)
+        }
       }
-      a.team.each(rows, unit: 1) { some, _ in
-        layer.attentionOutput.prepare(self.a.mixed.pointer, rows: some, using: self.a.products)
+      a.team.each(pieces.count, unit: 1) { some, thread in
+        for piece in some { self.attend(self.pieces[piece], layer, index, thread) }
+      }
+      if !preparesInPieces {
+        a.team.each(rows, unit: 1) { some, _ in
+          layer.attentionOutput.prepare(self.a.mixed.pointer, rows: some, using: self.a.products)
+        }
       }
       multiply([layer.attentionOutput], by: a.mixed, rows: rows, CB_ADD, to: a.hidden, stride: hidden)
 
       // x = x + W₃·(silu(W₁·x) · W₂·x)
       a.team.each(rows, unit: 1) { some, _ in self.normalize(some, layer.innerNorm, for: layer.readingInner) }
-      multiply(
-        [layer.gate, layer.up], by: a.normed, rows: rows, CB_BIAS, to: a.gateUp, stride: 2 * config.intermediateSize)
-      a.team.each(rows, unit: 1) { some, _ in self.gate(some, layer) }
-      multiply([layer.down], by: a.inner, rows: rows, CB_ADD, to: a.hidden, stride: hidden)
+      a.team.each(config.intermediateSize, unit: Self.outputUnit) { columns, thread in
+        self.gate(columns, layer, thread)
+      }
+      multiply([layer.down], by: a.inner, rows: rows, CB_ADD, to: a.hidden, stride: hidden, using: a.innerProducts)
     }
     finish()
   }
 
   /// y = epilogue(x · Wᵀ + b) of several maps of the same rows, their outputs side by side.
   private func multiply(
-    _ maps: [QuantizedLinear], by x: FloatBuffer, rows: Int, _ epilogue: cb_epilogue, to y: FloatBuffer, stride: Int
+    _ maps: [QuantizedLinear], by x: FloatBuffer, rows: Int, _ epilogue: cb_epilogue, to y: FloatBuffer, stride: Int,
+    using scratch: QuantizedLinear.Scratch? = nil
   ) {
-    let products = a.products
+    let products = scratch ?? a.products
     a.team.each(maps.reduce(0) { $0 + $1.width }, unit: Self.outputUnit) { columns, _ in
       var first = 0
       for map in maps {
@@ -141,32 +156,36 @@ private final class DecoderPass: @unchecked Sendable {
   /// Numbers of a row of queries, keys and values.
   private var rowWidth: Int { config.queryWidth + 2 * config.keyValueWidth }
 
-  /// Normalises and turns queries and keys, and puts keys and values into their pages.
-  private func store(_ some: Range<Int>, _ layer: DecoderWeights.Layer, _ index: Int) {
-    let (width, pairs) = (config.headWidth, config.headWidth / 2)
-    let rows = a.queryKeyValue.pointer
-    if let norms = layer.headNorms {
-      for row in some {
-        let query = rows + row * rowWidth
-        let key = query + config.queryWidth
-        cb_rmsnorm(query, config.heads, width, norms.query.pointer, config.normEpsilon, query)
-        cb_rmsnorm(key, config.keyValueHeads, width, norms.key.pointer, config.normEpsilon, key)
+  /// Normalises and turns queries and keys of some heads of keys, and puts keys and values into their pages.
+  private func store(
+    _ some: Range<Int>, of parts: ArraySlice<Part>, heads: Range<Int>, _ layer: DecoderWeights.Layer, _ index: Int
+  ) {
+    let (width, pairs, group) = (config.headWidth, config.headWidth / 2, config.heads / config.keyValueHeads)
+    let queries = a.queryKeyValue.pointer + heads.lowerBound * group * width
+    let keys = a.queryKeyValue.pointer + config.queryWidth + heads.lowerBound * width
+    for (x, count, norm) in [
+      (queries, heads.count * group, layer.headNorms?.query), (keys, heads.count, layer.headNorms?.key),
+    ] {
+      if let norm {
+        for row in some {
+          let place = x + row * rowWidth
+          cb_rmsnorm(place, count, width, norm.pointer, config.normEpsilon, place)
+        }
       }
+      cb_rotate(
+        x + some.lowerBound * rowWidth, some.count, rowWidth, count, width, a.cosines.pointer + some.lowerBound * pairs,
+        a.sines.pointer + some.lowerBound * pairs, config.rotary.isInterleaved)
     }
-    // Heads of queries and of keys lie side by side.
-    cb_rotate(
-      rows + some.lowerBound * rowWidth, some.count, rowWidth, config.heads + config.keyValueHeads, width,
-      a.cosines.pointer + some.lowerBound * pairs, a.sines.pointer + some.lowerBound * pairs,
-      config.rotary.isInterleaved)
     for part in parts {
       let own = some.clamped(to: part.first..<part.first + part.count)
       guard !own.isEmpty else { continue }
       var cache = cache(index, part.pages, position: part.position + own.lowerBound - part.first)
-      let keys = rows + own.lowerBound * rowWidth + config.queryWidth
+      cache.offset += 2 * heads.lowerBound * PagePool.tokens * width
+      let keys = keys + own.lowerBound * rowWidth
       if model.precision == .fp32 {
-        cb_cache_store(keys, keys + config.keyValueWidth, rowWidth, own.count, config.keyValueHeads, &cache)
+        cb_cache_store(keys, keys + config.keyValueWidth, rowWidth, own.count, heads.count, &cache)
       } else {
-        cb_cache_store_bf16(keys, keys + config.keyValueWidth, rowWidth, own.count, config.keyValueHeads, &cache)
+        cb_cache_store_bf16(keys, keys + config.keyValueWidth, rowWidth, own.count, heads.count, &cache)
       }
     }
   }
@@ -179,10 +198,16 @@ private final class DecoderPass: @unchecked Sendable {
   }
 
   /// Some of a part's tokens by one head of keys.
-  private func attend(_ piece: (part: Int, tokens: Range<Int>, head: Int), _ thread: Int, _ layer: Int) {
+  private func attend(
+    _ piece: (part: Int, tokens: Range<Int>, head: Int), _ layer: DecoderWeights.Layer, _ index: Int, _ thread: Int
+  ) {
     let (part, group) = (parts[piece.part], config.heads / config.keyValueHeads)
-    var cache = cache(layer, part.pages, position: part.position + piece.tokens.lowerBound)
     let (row, column) = (part.first + piece.tokens.lowerBound, piece.head * group * config.headWidth)
+    let rows = row..<row + piece.tokens.count
+    if storesInPieces {
+      store(rows, of: parts[piece.part...piece.part], heads: piece.head..<piece.head + 1, layer, index)
+    }
+    var cache = cache(index, part.pages, position: part.position + piece.tokens.lowerBound)
     let query = a.queryKeyValue.pointer + row * rowWidth + column
     let out = a.mixed.pointer + row * config.queryWidth + column
     let scratch = a.team.scratch[thread].pointer
@@ -193,14 +218,31 @@ private final class DecoderPass: @unchecked Sendable {
       cb_cache_attention_bf16(
         query, rowWidth, piece.tokens.count, group, piece.head, &cache, scratch, out, config.queryWidth)
     }
+    if preparesInPieces {
+      layer.attentionOutput.prepare(
+        out, stride: config.queryWidth, rows: rows, columns: column..<column + group * config.headWidth,
+        using: a.products)
+    }
   }
 
-  /// silu(W₁·x) · W₂·x of some rows, put into the numbers that the last map multiplies.
-  private func gate(_ some: Range<Int>, _ layer: DecoderWeights.Layer) {
-    let width = config.intermediateSize
-    cb_silu_multiply(
-      a.gateUp.pointer + some.lowerBound * 2 * width, some.count, width, a.inner.pointer + some.lowerBound * width)
-    layer.down.prepare(a.inner.pointer, rows: some, using: a.products)
+  /// Some columns of silu(W₁·x) · W₂·x for all rows, put into the numbers that the last map multiplies: piece by piece, so
+  /// that W₁·x and W₂·x are never more than what a cache holds.
+  private func gate(_ columns: Range<Int>, _ layer: DecoderWeights.Layer, _ thread: Int) {
+    let (width, scratch) = (DecoderActivations.gateColumns(rows: rows), a.gates[thread].pointer)
+    for first in stride(from: columns.lowerBound, to: columns.upperBound, by: width) {
+      let piece = first..<min(first + width, columns.upperBound)
+      let (gate, up) = (scratch, scratch + rows * piece.count)
+      for (map, to) in [(layer.gate, gate), (layer.up, up)] {
+        map.multiply(
+          prepared: a.normed.pointer, count: rows, outputs: piece, CB_BIAS, to: to - first, stride: piece.count,
+          using: a.products)
+      }
+      let floats = layer.down.rowKind == .fp32
+      let out = floats ? a.inner.pointer + first : up + rows * piece.count
+      let stride = floats ? config.intermediateSize : piece.count
+      cb_silu_multiply(gate, up, piece.count, rows, piece.count, out, stride)
+      layer.down.prepare(out, stride: stride, rows: 0..<rows, columns: piece, using: a.innerProducts)
+    }
   }
 
   /// The wanted logits.

@@ -14,6 +14,8 @@ package final class DecoderShards: SafetensorsStream.Receiver {
   private var shapes: [String: [Int]] = [:]
   private var matrices: [String: QuantizedLinear] = [:]
   private var vectors: [String: FloatBuffer] = [:]
+  /// Where packed matrices lie.
+  private let memory = WeightMemory()
   private var builder: QuantizedLinear.Builder?
   /// Bytes of a vector that is not whole yet.
   private var bytes: [UInt8] = []
@@ -58,7 +60,8 @@ package final class DecoderShards: SafetensorsStream.Receiver {
     guard shape.count == 2 else { return self.bytes.append(contentsOf: bytes) }
     if builder == nil {
       builder = try QuantizedLinear.Builder(
-        type: type, outputs: shape[0], inputs: shape[1], precision: precision, tensor: tensor.name, file: file)
+        type: type, outputs: shape[0], inputs: shape[1], precision: precision, tensor: tensor.name, file: file,
+        memory: memory)
     }
     try builder?.append(bytes)
   }

@@ -36,6 +36,7 @@ struct DecoderWeights: Sendable {
   /// - Parameter precision: fp32 or bf16.
   init(_ weights: Weights, config: DecoderConfig, precision: Precision) throws(ModelError) {
     let tensors = try DecoderTensors(checking: weights.tensors, config: config)
+    let memory = WeightMemory()
     try self.init(tensors, config: config, types: tensors.types(weights.tensors), factors: nil) {
       (map) throws(ModelError) in
       let bias = map.hasBias ? try weights.floats("\(map.name).bias", shape: [map.outputs]) : nil
@@ -43,7 +44,8 @@ struct DecoderWeights: Sendable {
       let weight = try weights.floats(
         "\(map.name).weight", shape: [map.outputs, map.inputs], count: width * map.inputs)
       return QuantizedLinear(
-        weight, bias: bias, outputs: map.outputs, inputs: map.inputs, isHalf: precision != .fp32)
+        weight, bias: bias, outputs: map.outputs, inputs: map.inputs, isHalf: precision != .fp32,
+        memory: memory)
     } vector: { (name, count) throws(ModelError) in
       try weights.floats(name, shape: [count])
     }
@@ -117,15 +119,17 @@ extension QuantizedLinear {
   /// - Parameters:
   ///   - weight: (outputs, inputs), and zeros behind it up to (width, inputs).
   ///   - bias: `outputs` floats, or more.
-  fileprivate init(_ weight: FloatBuffer, bias: FloatBuffer?, outputs: Int, inputs: Int, isHalf: Bool) {
+  fileprivate init(
+    _ weight: FloatBuffer, bias: FloatBuffer?, outputs: Int, inputs: Int, isHalf: Bool, memory: WeightMemory
+  ) {
     let width = Self.width(outputs)
     let packed: Weight
     if isHalf {
-      let words = AlignedBuffer<UInt32>(count: width * inputs / 2)
+      let words = AlignedBuffer<UInt32>(count: width * inputs / 2, in: memory)
       cb_bf16_pack(weight.pointer, width, inputs, words.pointer)
       packed = .bf16(words)
     } else {
-      let floats = FloatBuffer(count: width * inputs)
+      let floats = FloatBuffer(count: width * inputs, in: memory)
       cb_pack(weight.pointer, width, inputs, inputs, floats.pointer)
       packed = .fp32(floats)
     }

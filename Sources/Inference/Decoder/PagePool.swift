@@ -13,6 +13,8 @@ final class PagePool {
   /// Pages at most.
   let limit: Int
   private var all: [AlignedBuffer<UInt8>] = []
+  /// Where pages lie: a pass reads those of every sequence.
+  private let memory = WeightMemory()
   private var free: [UnsafeMutableRawPointer] = []
 
   /// - Parameter bytes: the budget; memory is taken as it is needed.
@@ -36,7 +38,7 @@ final class PagePool {
   func take() -> UnsafeMutableRawPointer? {
     if let page = free.popLast() { return page }
     guard all.count < limit else { return nil }
-    all.append(AlignedBuffer(count: pageBytes))
+    all.append(AlignedBuffer(count: pageBytes, in: memory))
     return UnsafeMutableRawPointer(all[all.count - 1].pointer)
   }
 

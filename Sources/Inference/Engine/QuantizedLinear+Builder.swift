@@ -21,10 +21,11 @@ extension QuantizedLinear {
 
     /// - Parameters: as of ``QuantizedLinear/init(_:type:outputs:inputs:bias:tensor:file:)``.
     ///   - precision: in what floats are packed, fp32 or bf16; nil for what the type says. Blocks stay what they are.
+    ///   - memory: where the packed weight lies; memory of its own by default.
     /// - Throws: `ModelError` for a shape that cannot be multiplied.
     init(
       type: GGUFTensorType, outputs: Int, inputs: Int, precision: Precision? = nil, bias: FloatBuffer? = nil,
-      tensor: String, file: String
+      tensor: String, file: String, memory: WeightMemory? = nil
     ) throws(ModelError) {
       let (lanes, width) = (Int(CB_LANES), QuantizedLinear.width(outputs))
       guard outputs > 0, (1...QuantizedLinear.inputLimit).contains(inputs), inputs % lanes == 0,
@@ -39,11 +40,12 @@ extension QuantizedLinear {
       (self.tensor, self.file) = (tensor, file)
       switch (type, precision) {
       case (.f32, .bf16), (.f16, .bf16), (.bf16, nil), (.bf16, .bf16):
-        weight = .bf16(AlignedBuffer(count: width * inputs / 2))
-      case (.f32, _), (.f16, _), (.bf16, _): weight = .fp32(FloatBuffer(count: width * inputs))
+        weight = .bf16(AlignedBuffer(count: width * inputs / 2, in: memory))
+      case (.f32, _), (.f16, _), (.bf16, _): weight = .fp32(FloatBuffer(count: width * inputs, in: memory))
       default:
         guard let blocks = type.blocks else { throw SafetensorsHeader.failure(file, tensor, "has no blocks") }
-        weight = .blocks(blocks, AlignedBuffer(count: width / lanes * cb_block_panel_bytes(blocks, inputs)))
+        let bytes = width / lanes * cb_block_panel_bytes(blocks, inputs)
+        weight = .blocks(blocks, AlignedBuffer(count: bytes, in: memory))
       }
       self.bias = bias.map { QuantizedLinear.padded($0, outputs: outputs) }
       pending = AlignedBuffer(count: lanes * rowBytes)

@@ -136,7 +136,7 @@ struct QuantizedLinear: Sendable {
       cb_bf16_round(x, count * inputs, scratch.halves.pointer)
       return Rows(pointer: scratch.halves.pointer, steps: nil, kind: .bf16, count: count)
     case .blocks:
-      cb_block_quantize(x, count, inputs, scratch.bytes.pointer, scratch.steps.pointer)
+      cb_block_quantize(x, inputs, count, inputs, scratch.bytes.pointer, inputs, scratch.steps.pointer)
       return Rows(pointer: scratch.bytes.pointer, steps: scratch.steps.pointer, kind: .blocks, count: count)
     }
   }
@@ -197,13 +197,29 @@ extension QuantizedLinear {
   /// Puts some of the rows of x (rows, inputs) where ``multiply(prepared:count:outputs:_:to:stride:using:)`` of this map,
   /// or of another of the same ``rowKind`` and as many inputs, takes them.
   func prepare(_ x: UnsafePointer<Float>, rows: Range<Int>, using scratch: Scratch) {
-    let place = rows.lowerBound * inputs
+    prepare(x + rows.lowerBound * inputs, stride: inputs, rows: rows, columns: 0..<inputs, using: scratch)
+  }
+
+  /// Of ranges of inputs that are prepared by themselves, the bounds are multiples of this.
+  static let inputUnit = Int(CB_STEP)
+
+  /// The same for some of the inputs of some rows. x begins at the first of them, its rows are `stride` floats apart; the
+  /// bounds of `columns` are multiples of ``inputUnit``, or all inputs. Of a map of ``RowKind/fp32`` nothing is done: its
+  /// product reads the floats themselves.
+  func prepare(
+    _ x: UnsafePointer<Float>, stride: Int, rows: Range<Int>, columns: Range<Int>, using scratch: Scratch
+  ) {
+    let place = rows.lowerBound * inputs + columns.lowerBound
     switch weight {
     case .fp32: break
-    case .bf16: cb_bf16_round(x + place, rows.count * inputs, scratch.halves.pointer + place)
+    case .bf16:
+      for row in 0..<rows.count {
+        cb_bf16_round(x + row * stride, columns.count, scratch.halves.pointer + place + row * inputs)
+      }
     case .blocks:
       cb_block_quantize(
-        x + place, rows.count, inputs, scratch.bytes.pointer + place, scratch.steps.pointer + place / Int(CB_STEP))
+        x, stride, rows.count, columns.count, scratch.bytes.pointer + place, inputs,
+        scratch.steps.pointer + place / Int(CB_STEP))
     }
   }
 

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Memory for a model's packed weights, in blocks that the system may map in large pages: a product reads all of its
-/// weights anew for each few hundred rows, more small pages than a processor remembers. For one thread, which loads.
+/// Memory for a model's packed weights, and for keys and values, in blocks that the system may map in large pages: a product
+/// reads all of its weights anew for each few hundred rows, more small pages than a processor remembers. For one thread.
 final class WeightMemory: @unchecked Sendable {
   /// Mapped at a boundary of large pages, and zero at first.
   final class Block: @unchecked Sendable {

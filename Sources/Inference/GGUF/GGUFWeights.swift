@@ -12,6 +12,8 @@ package final class GGUFWeights: GGUFStream.Receiver {
   private var builder: QuantizedLinear.Builder?
   /// Bytes of a vector that is not whole yet.
   private var bytes: [UInt8] = []
+  /// Where packed matrices lie.
+  private let memory = WeightMemory()
 
   /// - Parameter check: sees the header before anything is allocated for a tensor, and throws what is wrong with it: an
   ///   unknown tensor, a shape that is not the configuration's, more memory than there is.
@@ -39,7 +41,8 @@ package final class GGUFWeights: GGUFStream.Receiver {
     guard tensor.shape.count == 2 else { return self.bytes.append(contentsOf: bytes) }
     if builder == nil {
       builder = try QuantizedLinear.Builder(
-        type: tensor.type, outputs: tensor.shape[0], inputs: tensor.shape[1], tensor: tensor.name, file: file)
+        type: tensor.type, outputs: tensor.shape[0], inputs: tensor.shape[1], tensor: tensor.name, file: file,
+        memory: memory)
     }
     try builder?.append(bytes)
   }
