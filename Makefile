@@ -148,9 +148,10 @@ bench-generate: MODELS := 100m,1b
 bench-generate: QUANTISATIONS := q4_0,q4_k_m,q8_0,bf16
 bench-generate: THREADS := 2,1
 bench-generate: OUT := docs/benchmarks
-bench-generate: deps ## Our decoder and llama.cpp's, interleaved: docs/benchmarks/generate.{md,json,png}; MODELS=100m QUANTISATIONS=q4_0 THREADS=2 ROUNDS=5 OUT=folder
+bench-generate: APPEND :=
+bench-generate: deps ## Our decoder and llama.cpp's, interleaved: docs/benchmarks/generate.{md,json,png}; MODELS=100m QUANTISATIONS=q4_0 THREADS=2 ROUNDS=5 OUT=folder APPEND=1
 	@swift build $(SWIFT_FLAGS) --product bench-generate
-	@scripts/bench-generate.sh "$(MODELS)" "$(QUANTISATIONS)" "$(THREADS)" $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),5) "$(OUT)"
+	@scripts/bench-generate.sh "$(MODELS)" "$(QUANTISATIONS)" "$(THREADS)" $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),5) "$(OUT)" $(if $(APPEND),1)
 
 .PHONY: bench-constraint
 bench-constraint: deps ## How long it takes to say which tokens a JSON schema allows next, for 32,000 and 128,000 tokens

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Our decoder and llama.cpp's in one run: makes the virtual environment and the models when they are not there, then measures.
-# Arguments: models, quantisations, threads (lists), rounds, output folder. State: .cache/venv-generate and
+# Arguments: models, quantisations, threads (lists), rounds, output folder, 1 to add to the tables that are there. State: .cache/venv-generate and
 # .cache/bench-generate (10 GB with all models).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-models=${1:-100m,1b} quantisations=${2:-q4_0,q4_k_m,q8_0,bf16} threads=${3:-2,1} rounds=${4:-5} out=${5:-docs/benchmarks}
+models=${1:-100m,1b} quantisations=${2:-q4_0,q4_k_m,q8_0,bf16} threads=${3:-2,1} rounds=${4:-5} out=${5:-docs/benchmarks} append=${6:-}
 program=${EPHEMERALML_BIN:-.build/release}/bench-generate
 venv=.cache/venv-generate work=.cache/bench-generate
 
@@ -39,6 +39,6 @@ for model in ${models//,/ }; do
 done
 
 "$venv/bin/python" scripts/bench/generate.py --program "$program" --work "$work" --out "$out" --models "$models" \
-  --quantisations "$quantisations" --threads "$threads" --rounds "$rounds"
+  --quantisations "$quantisations" --threads "$threads" --rounds "$rounds" ${append:+--append}
 grep -E '^(\| model|\|---|\| [0-9]+[mb])' "$out/generate.md"
 echo "The whole table: $out/generate.md, with generate.json and generate.png"

@@ -25,8 +25,9 @@ typedef uint32_t v16wb __attribute__((ext_vector_type(CB_LANES), aligned(1)));
 // Up to so many rows, unpacking first does not pay.
 #define CB_FEW 32
 // Bytes by which packed panels are asked for before they are needed: by itself the processor does not look far enough ahead
-// where there is much to compute for each byte. What lies behind the last panel may be asked for, too; nothing comes of it.
-#define CB_AHEAD 24576
+// where there is much to compute for each byte. (It does for one row of bytes.) What lies behind the last panel may be asked
+// for, too; nothing comes of it.
+#define CB_AHEAD(bits) ((bits) == 8 ? 65536 : 24576)
 
 #if !defined(CB_QUADW)
 #if defined(CB_QUAD_SPLIT)
@@ -140,13 +141,13 @@ INLINE void micro_direct(const int mr, const cb_block_type type, const int8_t *q
                          char *y, size_t ldy) {
   const cb_block_traits t = cb_traits(type);
   const size_t blocks = inputs / CB_STEP;
-  const uint8_t *scales = panel + blocks * CB_QUANT_BYTES(t.bits), *ahead = panel + CB_AHEAD;
+  const uint8_t *scales = panel + blocks * CB_QUANT_BYTES(t.bits), *ahead = panel + CB_AHEAD(t.bits);
   const size_t each = cb_block_panel_bytes(type, inputs) / blocks;
   v16 total[CB_DROWS];
   UNROLL for (int i = 0; i < mr; i++) total[i] = 0.0f;
   for (size_t b = 0; b < blocks; b++, panel += CB_QUANT_BYTES(t.bits)) {
     const block_scales s = scales_of(type, scales, b);
-    if (asks) {
+    if (asks && !(mr == 1 && t.bits == 8)) {
       UNROLL for (int line = 0; line <= t.bits; line++) __builtin_prefetch(ahead + 64 * line);
       ahead += each;
     }
@@ -270,18 +271,22 @@ INLINE void linear_wide(const cb_block_type type, const int8_t *q, const cb_bloc
   const size_t panel_bytes = cb_block_panel_bytes(type, w->inputs), blocks = w->inputs / CB_STEP;
   const size_t size = kind == CB_BIAS_BF16 || kind == CB_GELU_BF16 ? sizeof(uint16_t) : sizeof(float);
   const size_t quants = CB_QUANT_BYTES(cb_traits(type).bits), most = CB_CHUNK / CB_STEP;
+  const size_t scales = cb_scale_bytes(cb_traits(type)) / (cb_traits(type).is_long ? 8 : 1);
   block_chunk chunk;
   v16 totals[CB_STRIP * CB_WPANELS];
   for (size_t o = first; o < first + count; o += CB_WPANELS * CB_LANES)
     for (size_t b = 0; b < blocks; b += most) {
       const size_t some = blocks - b < most ? blocks - b : most;
       unpack_chunk(type, w->packed + o / CB_LANES * panel_bytes, w->inputs, b, some, &chunk);
-      // What is unpacked next is asked for while the rows pass.
+      // What is unpacked next is asked for while the rows pass; behind the last panels, what likely comes.
       const bool is_last = b + some == blocks;
       const size_t next_output = is_last ? o + CB_WPANELS * CB_LANES : o, next_block = is_last ? 0 : b + some;
       const uint8_t *next = w->packed + next_output / CB_LANES * panel_bytes + next_block * quants;
       const size_t next_some = blocks - next_block < most ? blocks - next_block : most;
-      size_t line = 0, lines = next_output < first + count ? next_some * quants / 64 : 0;
+      size_t line = 0, lines = next_some * quants / 64;
+      const uint8_t *next_scales = next + (blocks - next_block) * quants + next_block * scales;
+      for (size_t k = 0; k < next_some * scales; k += 64)
+        UNROLL for (size_t p = 0; p < CB_WPANELS; p++) __builtin_prefetch(next_scales + p * panel_bytes + k, 0, 2);
       size_t i = 0;
 #define CB_ROWS_OF(n) \
   for (; n <= CB_WROWS && i + n <= rows; i += n) { \

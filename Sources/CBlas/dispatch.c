@@ -230,6 +230,16 @@ void cb_block_linear(const int8_t *q, const cb_block_step *steps, size_t rows, c
   chosen->linear_blocks(q, steps, rows, weight, first, count, bias, epilogue, y, ldy);
 }
 
+size_t cb_first_greatest(const float *x, size_t count) { return chosen->first_greatest(x, count); }
+
+void cb_exponentials(const float *x, size_t count, double top, double scale, double *out) {
+  chosen->exponentials(x, count, top, scale, out);
+}
+
+double cb_total(const double *x, size_t count) { return chosen->total(x, count); }
+
+size_t cb_draw(const double *weights, size_t count, double left) { return chosen->draw(weights, count, left); }
+
 void cb_l2_normalize(float *x, size_t width) { chosen->l2_normalize(x, width); }
 
 // The exponent's bits are all ones exactly in infinities and NaNs.

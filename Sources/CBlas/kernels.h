@@ -36,6 +36,10 @@ typedef struct {
   void (*quantize_blocks)(const float *, size_t, size_t, size_t, int8_t *, size_t, cb_block_step *);
   void (*linear_blocks)(const int8_t *, const cb_block_step *, size_t, const cb_block_weight *, size_t, size_t,
                         const float *, cb_epilogue, void *, size_t);
+  size_t (*first_greatest)(const float *, size_t);
+  void (*exponentials)(const float *, size_t, double, double, double *);
+  double (*total)(const double *, size_t);
+  size_t (*draw)(const double *, size_t, double);
 } cb_kernels;
 
 #if defined(__x86_64__)

@@ -282,6 +282,7 @@ static void l2_normalize(float *x, size_t width) {
 #include "int8_template.h"
 #include "decoder_template.h"
 #include "blocks_template.h"
+#include "sampling_template.h"
 
 static void layernorm_half(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out) {
   for (size_t r = 0; r < rows; r++, x += width, out += width) {
@@ -325,4 +326,8 @@ const cb_kernels CB_TABLE = {
     .cache_attention_half = cache_attention_half,
     .quantize_blocks = quantize_blocks,
     .linear_blocks = linear_blocks,
+    .first_greatest = first_greatest,
+    .exponentials = exponentials,
+    .total = total,
+    .draw = draw,
 };

@@ -44,8 +44,9 @@ struct DecoderFootprintTests {
 
   @Test("the memory of passes", arguments: ["llama", "qwen3", "llama-q8_0"], [1, 3])
   func activations(name: String, threads: Int) throws {
-    let model = try DecoderGolden(name: name).packedModel(.bf16)
-    let footprint = DecoderFootprint(model.config) { _ in .q8_0 }
+    let golden = DecoderGolden(name: name)
+    let model = try golden.packedModel(.bf16)
+    let footprint = DecoderFootprint(model.config, try golden.weights().header())
     for (rows, sequences) in [(256, 64), (16, 1), (8, 8)] {
       let made = DecoderActivations(
         config: model.config, weights: model.weights, rows: rows, logitRows: sequences,

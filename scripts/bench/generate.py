@@ -1,7 +1,7 @@
 """`make bench-generate`: our decoder and llama.cpp's, in turns over the same random models, quantisations and threads.
 
     python generate.py --program BENCH_GENERATE --work WORK_DIR --out OUT_DIR [--models 100m,1b]
-                       [--quantisations q4_0,q4_k_m,q8_0,bf16] [--threads 2,1] [--rounds N] [--cases NAME,…]
+                       [--quantisations q4_0,q4_k_m,q8_0,bf16] [--threads 2,1] [--rounds N] [--cases NAME,…] [--append]
 
 Writes OUT_DIR/generate.json, generate.md and generate.png.
 """
@@ -103,6 +103,22 @@ class Run:
             return None
 
 
+def append(results, path):
+    """Puts the rows of an earlier run before this one's, but for those that were measured again."""
+    if not path.exists():
+        return
+    before = json.loads(path.read_text())
+    again = {(run["model"], run["quantisation"]) for run in results["runs"]}
+    kept = [run for run in before["runs"] if (run["model"], run["quantisation"]) not in again]
+    results["runs"] = kept + results["runs"]
+    results["shapes"] = {**before["shapes"], **results["shapes"]}
+    results["threads"] = sorted({*before["threads"], *results["threads"]}, reverse=True)
+    results["notes"] += before["notes"]
+    if kept:
+        results["notes"].append(f"{', '.join(run['model'] + ' ' + run['quantisation'] for run in kept)}: of an earlier run, "
+                                f"{before['date']}.")
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("program", "work", "out"):
@@ -113,6 +129,7 @@ def main():
     parser.add_argument("--threads", type=lambda text: [int(word) for word in words(text)], default=[2, 1])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", type=words, default=list(CASES))
+    parser.add_argument("--append", action="store_true", help="keep what OUT_DIR has of other models and quantisations")
     settings = parser.parse_args()
     for given, known in [(settings.models, generate_models.SHAPES), (settings.cases, CASES),
                          (settings.quantisations, generate_models.QUANTISATIONS)]:
@@ -138,6 +155,8 @@ def main():
                 traceback.print_exc()
                 results["notes"].append(f"{model} {quantisation}: {type(error).__name__}: {error}"[:200])
     reader.end()
+    if settings.append:
+        append(results, settings.out / "generate.json")
     results["seconds"] = round(time.perf_counter() - began)
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "generate.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -244,6 +244,21 @@ void cb_cache_attention(const float *q, size_t ldq, size_t rows, size_t group, s
 void cb_cache_attention_bf16(const float *q, size_t ldq, size_t rows, size_t group, size_t head,
                              const cb_cache *cache, float *scratch, float *out, size_t ldo);
 
+// Choosing a token by its logits. Any count; nothing needs to be aligned.
+
+/// Where the greatest of `count` finite numbers stands; of equal ones the first.
+size_t cb_first_greatest(const float *x, size_t count);
+
+/// out = exp((x − top) · scale) in doubles, which no number's exponent may pass by more than 700; 0 below e⁻⁷⁰⁰.
+void cb_exponentials(const float *x, size_t count, double top, double scale, double *out);
+
+/// The sum of `count` numbers.
+double cb_total(const double *x, size_t count);
+
+/// Where the running sum of weights, none of them negative and one at least above zero, goes beyond `left`, which is from
+/// 0 to below their total. Weights of zero are never chosen.
+size_t cb_draw(const double *weights, size_t count, double left);
+
 /// Of each column of x (rows × width): raises `greatest` to its greatest |x|, and adds its squares, row by row.
 void cb_channel_statistics(const float *x, size_t rows, size_t width, float *greatest, double *squares);
 

@@ -15,11 +15,15 @@ package struct DecoderFootprint: Sendable, Equatable {
   package let contextLength: Int
 
   private let config: DecoderConfig
+  /// Whether a layer's last map is of floats: passes then keep the floats that it reads.
+  private let lastMapReadsFloats: Bool
 
   /// Of safetensors files, packed in a precision.
   package init(_ config: DecoderConfig, precision: Precision) {
     let element = precision == .fp32 ? 4 : 2
-    self.init(config, DecoderTensors(config), precision: precision) { _, outputs, inputs in
+    self.init(
+      config, DecoderTensors(config), precision: precision, lastMapReadsFloats: precision == .fp32
+    ) { _, outputs, inputs in
       QuantizedLinear.width(outputs) * inputs * element
     }
   }
@@ -33,16 +37,21 @@ package struct DecoderFootprint: Sendable, Equatable {
   ///
   /// - Parameter type: what each matrix is made of, by its name: `blk.0.attn_q.weight`.
   package init(_ config: DecoderConfig, type: (_ name: String) -> GGUFTensorType) {
-    self.init(config, DecoderTensors(config, names: .gguf), precision: .bf16) { name, outputs, inputs in
+    let tensors = DecoderTensors(config, names: .gguf)
+    let readsFloats = (0..<config.layers).contains { layer in
+      let found = type("\(tensors.part(layer, \.down)).weight")
+      return found == .f32 || found == .f16
+    }
+    self.init(config, tensors, precision: .bf16, lastMapReadsFloats: readsFloats) { name, outputs, inputs in
       QuantizedLinear.byteCount(type(name), outputs: outputs, inputs: inputs)
     }
   }
 
   private init(
-    _ config: DecoderConfig, _ tensors: DecoderTensors, precision: Precision,
+    _ config: DecoderConfig, _ tensors: DecoderTensors, precision: Precision, lastMapReadsFloats: Bool,
     matrix: (_ name: String, _ outputs: Int, _ inputs: Int) -> Int
   ) {
-    self.config = config
+    (self.config, self.lastMapReadsFloats) = (config, lastMapReadsFloats)
     var bytes = 0
     for (name, shape) in tensors.shapes {
       bytes += shape.count == 2 ? matrix(name, shape[0], shape[1]) : shape[0] * 4
@@ -67,7 +76,8 @@ package struct DecoderFootprint: Sendable, Equatable {
   package func activationBytes(rows: Int, sequences: Int, threads: Int) -> UInt64 {
     let (hidden, query, inner) = (config.hiddenSize, config.queryWidth, config.intermediateSize)
     let most = max(rows, sequences)
-    var floats = rows * (hidden + query + 2 * config.keyValueWidth + query + inner + config.headWidth)
+    var floats = rows * (hidden + query + 2 * config.keyValueWidth + query + config.headWidth)
+    if lastMapReadsFloats { floats += rows * inner }
     floats += max(1, threads) * DecoderActivations.gateFloats(rows: rows)
     floats += most * hidden + sequences * QuantizedLinear.width(config.vocabularySize)
     floats += max(1, threads) * cb_cache_scratch(config.contextLength, config.headWidth)

@@ -1,3 +1,5 @@
+import CBlas
+
 /// Chooses one token by its logits. The same logits, settings and random number give the same token on every machine.
 ///
 /// The order is that of transformers: temperature, then `topK`, `topP` and `minP`. Of equally likely tokens the lower id
@@ -37,18 +39,18 @@ struct Sampler {
 
   /// The most likely token.
   private static func best(_ logits: UnsafeBufferPointer<Float>, _ allowed: TokenMask?) -> Int32? {
+    guard let allowed else {
+      guard let start = logits.baseAddress, !logits.isEmpty else { return nil }
+      return Int32(clamping: min(cb_first_greatest(start, logits.count), logits.count - 1))
+    }
     var best: Int?
-    if let allowed {
-      for (index, word) in allowed.words.enumerated() {
-        var rest = word
-        while rest != 0 {
-          let id = index * 64 + rest.trailingZeroBitCount
-          rest &= rest - 1
-          if best.map({ logits[id] > logits[$0] }) ?? true { best = id }
-        }
+    for (index, word) in allowed.words.enumerated() {
+      var rest = word
+      while rest != 0 {
+        let id = index * 64 + rest.trailingZeroBitCount
+        rest &= rest - 1
+        if best.map({ logits[id] > logits[$0] }) ?? true { best = id }
       }
-    } else {
-      for id in logits.indices where best.map({ logits[id] > logits[$0] }) ?? true { best = id }
     }
     return best.map { Int32($0) }
   }
@@ -61,18 +63,31 @@ struct Sampler {
   private func draw(
     _ logits: UnsafeBufferPointer<Float>, _ allowed: TokenMask?, _ top: Double, _ scale: Double, _ random: Double
   ) -> Int32? {
-    var total = 0.0
-    for id in logits.indices where allowed?.contains(Int32(id)) ?? true { total += weight(logits[id], top, scale) }
-    var left = random * total
-    var last: Int32?
-    for id in logits.indices where allowed?.contains(Int32(id)) ?? true {
-      let weight = weight(logits[id], top, scale)
-      guard weight > 0 else { continue }
-      left -= weight
-      last = Int32(id)
-      if left < 0 { break }
+    withWeights(logits, allowed, top, scale) { weights, total in
+      Int32(clamping: min(cb_draw(weights, logits.count, random * total), logits.count - 1))
     }
-    return last
+  }
+
+  /// Calls `body` with the weights of all tokens, zeros for those that are not allowed, and their sum.
+  private func withWeights<Result>(
+    _ logits: UnsafeBufferPointer<Float>, _ allowed: TokenMask?, _ top: Double, _ scale: Double,
+    _ body: (_ weights: UnsafePointer<Double>, _ total: Double) -> Result
+  ) -> Result? {
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: logits.count) { room in
+      guard let start = logits.baseAddress, let weights = room.baseAddress else { return nil }
+      cb_exponentials(start, logits.count, top, scale, weights)
+      if let allowed {
+        for (index, word) in allowed.words.enumerated() where word != .max {
+          let first = index * 64
+          if word == 0 {
+            (weights + first).update(repeating: 0, count: min(64, logits.count - first))
+          } else {
+            for id in first..<min(first + 64, logits.count) where !allowed.contains(Int32(id)) { weights[id] = 0 }
+          }
+        }
+      }
+      return body(weights, cb_total(weights, logits.count))
+    }
   }
 
   /// The tokens that the settings leave, the most likely first.
@@ -81,7 +96,7 @@ struct Sampler {
   ) -> [Candidate] {
     var total = 0.0
     if settings.topK == 0, settings.topP < 1 {
-      for id in logits.indices where allowed?.contains(Int32(id)) ?? true { total += weight(logits[id], top, scale) }
+      total = withWeights(logits, allowed, top, scale) { $1 } ?? 0
     }
     // Sorting a whole vocabulary would take longer than the model: only the head of it is looked at, and more if that
     // does not suffice.
