@@ -1,4 +1,5 @@
 import Inference
+import TestSupport
 import Testing
 
 @testable import EnclaveWorker
@@ -144,6 +145,21 @@ struct DecoderLoadingTests {
       #expect(try Self.isLoaded(world, try Self.run(world)))
     }
     #expect("\(MemoryShortage(neededBytes: 5 << 30, availableBytes: 3 << 30))".contains("5121 MiB"))
+  }
+
+  @Test("a model goes when another needs its room, and not before")
+  func eviction() throws {
+    let config = try DecoderConfig(files: ModelFiles(TinyDecoder().clearFiles))
+    let least = DecoderRoom.leastBytes(DecoderFootprint(config, precision: .fp32))
+    for (limit, staysForGood) in [(least + 10_000, false), (64 << 20, true)] {
+      let world = try Self.world(.safetensors(), memory: ModelMemory(limitBytes: limit))
+      for (precision, isNew) in [("fp32", true), ("fp32", false), ("bf16", true), ("fp32", !staysForGood)] {
+        let seen = try Self.run(world, precision)
+        #expect(seen.code != .retry, "\(limit) bytes, \(precision)")
+        #expect(try Self.isLoaded(world, seen))
+        #expect(seen.pulled.contains(Self.stream(world)) == isNew, "\(limit) bytes, \(precision)")
+      }
+    }
   }
 
   @Test("the budget is the smaller of the command line's and a share of what is free")

@@ -77,7 +77,7 @@ struct DecoderFootprintTests {
       #expect(DecoderRoom(footprint, bytes: least - 1, holdsWeights: holdsWeights, threads: 2) == nil)
       #expect(DecoderRoom(footprint, bytes: 0, holdsWeights: holdsWeights, threads: 2) == nil)
       let room = try #require(DecoderRoom(footprint, bytes: least, holdsWeights: holdsWeights, threads: 2))
-      #expect(room.wholeSequences == 1 && room.limits.sequences == 1)
+      #expect(room.wholeSequences == 1 && room.limits.sequences == 1 && room.tokens == config.contextLength)
       #expect(room.limits.cacheBytes >= Int(footprint.cacheBytes(sequences: 1, tokens: config.contextLength)))
       let large = try #require(DecoderRoom(footprint, bytes: 1 << 40, holdsWeights: holdsWeights, threads: 2))
       #expect(large.limits.sequences == 64 && large.limits.tokensPerStep == 256 && large.wholeSequences == 64)

@@ -4,6 +4,8 @@ import Inference
 package struct DecoderFit: Sendable {
   /// Sequences of the whole context at once; 0 where not even one fits.
   package let sequences: Int
+  /// Tokens of all sequences together whose keys and values are in memory at once.
+  package let tokens: Int
 
   /// What an enclave's kernel, its file system and the worker take of its memory, about.
   package static let systemBytes: UInt64 = 512 << 20
@@ -14,6 +16,7 @@ package struct DecoderFit: Sendable {
   package init(_ footprint: DecoderFootprint, enclaveBytes: UInt64, threads: Int) {
     let room = DecoderRoom(footprint, bytes: Self.usable(enclaveBytes), threads: threads)
     sequences = min(room?.wholeSequences ?? 0, room?.limits.sequences ?? 0)
+    tokens = room?.tokens ?? 0
   }
 
   /// Of an enclave's memory, what models may take: the worker leaves an eighth of what it finds.

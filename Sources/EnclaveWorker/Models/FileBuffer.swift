@@ -27,11 +27,18 @@ final class FileBuffer {
   /// - Throws: ``WireError`` for sizes over ``Limits/weightBytes``; ``MemoryShortage`` where files that are to be in
   ///   memory together do not fit beside the model made of them.
   static func requireRoom(for counts: [UInt64], availableBytes: UInt64) throws {
-    let total = counts.reduce(UInt64(0)) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
-    guard total <= Limits.weightBytes else { throw WireError.malformed("weights over the limit") }
-    guard total <= availableBytes / 2 else {
-      throw MemoryShortage(neededBytes: 2 * total, availableBytes: availableBytes)
+    let needed = neededBytes(for: counts)
+    guard needed / 2 <= Limits.weightBytes else { throw WireError.malformed("weights over the limit") }
+    guard needed <= availableBytes else {
+      throw MemoryShortage(neededBytes: needed, availableBytes: availableBytes)
     }
+  }
+
+  /// Bytes of files of these sizes that are in memory together, and of the model made of them.
+  static func neededBytes(for counts: [UInt64]) -> UInt64 {
+    // A sum beyond any memory stays so.
+    let limit = UInt64.max / 4
+    return 2 * counts.reduce(0) { min(limit, min($0, limit) + min($1, limit)) }
   }
 
   private static func noRoom(_ count: Int) -> WorkerFault { .retry("no memory for a model file of \(count) bytes") }

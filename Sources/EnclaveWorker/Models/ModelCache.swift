@@ -37,20 +37,14 @@ final class ModelCache: Sendable {
   func load(for order: JobOrder, under settings: Settings, in enclave: Enclave, from link: JobLink) throws
     -> LoadedModel
   {
-    let digest = order.manifest.claims.model
-    let sameModel = cached.withLock { $0.filter { $0.manifest.digest == digest } }
-    if let any = sameModel.first {
-      let permit = try ModelPermit(manifest: any.manifest.bytes, for: order, under: settings.policy.claims)
-      if let model = sameModel.first(where: { $0.model.precision == permit.precision }) {
-        touch(model)
-        return model
-      }
+    if let model = try held(for: order, under: settings) {
+      touch(model)
+      return model
     }
     // Frees before it loads: two models and the file of a third would not fit where two just do.
     keep(Limits.cachedModels - 1)
-    let model = try withRoom(for: nil) { bytes in
-      try ModelLoader(settings: settings, enclave: enclave, link: link, availableBytes: bytes).load(for: order)
-    }
+    let loader = ModelLoader(settings: settings, enclave: enclave, link: link) { try self.room($0, beside: nil) }
+    let model = try noting { try loader.load(for: order) }
     touch(model)
     return model
   }
@@ -59,35 +53,42 @@ final class ModelCache: Sendable {
   ///
   /// - Throws: ``WorkerFault`` with `retry` where one sequence of the model's whole context does not fit.
   func generatorLimits(for loaded: LoadedModel, _ model: GenerationModel) throws -> BatchGenerator.Limits {
-    try withRoom(for: loaded) { bytes in
+    let needed = DecoderRoom.leastBytes(model.footprint, holdsWeights: true)
+    return try noting {
+      let bytes = try room(needed, beside: loaded)
       guard let room = DecoderRoom(model.footprint, bytes: bytes, holdsWeights: true) else {
-        throw MemoryShortage(
-          neededBytes: DecoderRoom.leastBytes(model.footprint, holdsWeights: true), availableBytes: bytes)
+        throw MemoryShortage(neededBytes: needed, availableBytes: bytes)
       }
       return room.limits
     }
   }
 
-  /// Runs `body` with the bytes that can be taken; where they are not enough, once more without the other models.
-  private func withRoom<Result>(for needed: LoadedModel?, _ body: (UInt64) throws -> Result) throws -> Result {
-    func held() -> UInt64 { cached.withLock { $0.reduce(0) { $0 + $1.heldBytes } } }
-    do {
-      return try body(memory.bytes(held: held()))
-    } catch let shortage as MemoryShortage {
-      let others = cached.withLock { $0.contains { $0 !== needed } }
-      guard others else { throw refused(shortage) }
-      cached.withLock { models in models.removeAll { $0 !== needed } }
-    }
-    do {
-      return try body(memory.bytes(held: held()))
-    } catch let shortage as MemoryShortage {
-      throw refused(shortage)
-    }
+  /// The order's model, where it is in memory in the order's precision.
+  private func held(for order: JobOrder, under settings: Settings) throws -> LoadedModel? {
+    let digest = order.manifest.claims.model
+    let models = cached.withLock { $0.filter { $0.manifest.digest == digest } }
+    guard let any = models.first else { return nil }
+    let permit = try ModelPermit(manifest: any.manifest.bytes, for: order, under: settings.policy.claims)
+    return models.first { $0.model.precision == permit.precision }
   }
 
-  private func refused(_ shortage: MemoryShortage) -> WorkerFault {
-    Log.note(shortage)
-    return .retry("\(shortage)")
+  /// Bytes that can be taken. Where they are less than what is needed, other models than this one are let go: an object
+  /// of the host's is read once in a job, so a load cannot be begun again without them.
+  private func room(_ neededBytes: UInt64, beside loaded: LoadedModel?) throws -> UInt64 {
+    func bytes() throws -> UInt64 { try memory.bytes(held: cached.withLock { $0.reduce(0) { $0 + $1.heldBytes } }) }
+    let found = try bytes()
+    guard found < neededBytes, cached.withLock({ $0.contains { $0 !== loaded } }) else { return found }
+    cached.withLock { models in models.removeAll { $0 !== loaded } }
+    return try bytes()
+  }
+
+  private func noting<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let shortage as MemoryShortage {
+      Log.note(shortage)
+      throw WorkerFault.retry("\(shortage)")
+    }
   }
 
   private func touch(_ model: LoadedModel) {

@@ -10,7 +10,7 @@ extension ModelLoader {
   ///   ``HostLost``.
   func decoder(_ files: ModelFiles, _ weightFiles: [ModelFile], of permit: ModelPermit) throws -> JobModel {
     let context = Int(clamping: permit.manifest.claims.maximumTokens)
-    let desk = AdmissionDesk(availableBytes: availableBytes)
+    let desk = AdmissionDesk(room: room)
     let loader: DecoderLoader
     if let file = weightFiles.first, file.name.hasSuffix(".gguf") {
       guard weightFiles.count == 1 else {
@@ -23,7 +23,7 @@ extension ModelLoader {
           files: files, precision: permit.precision, weightFiles: weightFiles.map(\.name), contextLength: context,
           admission: desk.admit)
       } catch {
-        throw desk.shortage ?? error
+        throw desk.refusal ?? error
       }
     }
     for file in weightFiles { try stream(file, into: loader, admittedBy: desk, of: permit) }
@@ -55,7 +55,7 @@ extension ModelLoader {
           try piece.withUnsafeBytes { bytes in Result { () throws(ModelError) in try stream.append(bytes) } }.get()
         } catch let error as ModelError {
           // No secret, and no reason to read on: the answer is `retry` in any case.
-          if let shortage = desk.shortage { throw shortage }
+          if let refusal = desk.refusal { throw refusal }
           refusal = error
           loader.abandon()
         }
@@ -69,18 +69,22 @@ extension ModelLoader {
   }
 }
 
-/// Admits a decoder to the memory that there is, and remembers that it did not.
+/// Admits a decoder to the memory that there is, and remembers why it did not.
 private final class AdmissionDesk {
-  private let availableBytes: UInt64
-  private(set) var shortage: MemoryShortage?
+  private let room: (_ neededBytes: UInt64) throws -> UInt64
+  private(set) var refusal: (any Error)?
 
-  init(availableBytes: UInt64) { self.availableBytes = availableBytes }
+  init(room: @escaping (_ neededBytes: UInt64) throws -> UInt64) { self.room = room }
 
   func admit(_ footprint: DecoderFootprint) throws(ModelError) {
-    guard DecoderRoom(footprint, bytes: availableBytes) == nil else { return }
-    let shortage = MemoryShortage(
-      neededBytes: DecoderRoom.leastBytes(footprint), availableBytes: availableBytes)
-    self.shortage = shortage
-    throw ModelError("memory", "\(shortage)")
+    let needed = DecoderRoom.leastBytes(footprint)
+    do {
+      let available = try room(needed)
+      if DecoderRoom(footprint, bytes: available) != nil { return }
+      refusal = MemoryShortage(neededBytes: needed, availableBytes: available)
+    } catch {
+      refusal = error
+    }
+    throw ModelError("memory", "is not enough")
   }
 }

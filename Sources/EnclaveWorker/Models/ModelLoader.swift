@@ -17,8 +17,9 @@ struct ModelLoader {
   let settings: Settings
   let enclave: Enclave
   let link: JobLink
-  /// Memory that the model may take, with one sequence of its whole context.
-  let availableBytes: UInt64
+  /// Makes room for so many bytes as far as it can, and says how many the model may take: it and, of a decoder, one
+  /// sequence of its whole context.
+  let room: (_ neededBytes: UInt64) throws -> UInt64
 
   /// The files whose names say that they are weights.
   private static func isWeights(_ file: ModelFile) -> Bool {
@@ -68,7 +69,8 @@ struct ModelLoader {
   }
 
   private func encoder(_ files: ModelFiles, _ weightFiles: [ModelFile], of permit: ModelPermit) throws -> JobModel {
-    try FileBuffer.requireRoom(for: weightFiles.map(\.size), availableBytes: availableBytes)
+    let sizes = weightFiles.map(\.size)
+    try FileBuffer.requireRoom(for: sizes, availableBytes: room(FileBuffer.neededBytes(for: sizes)))
     let weights = try weightFiles.map { (name: $0.name, buffer: try read($0, of: permit)) }
     return try Self.withBytes(of: weights[...]) {
       .encoder(try EmbeddingModel(files: files, weights: $0, precision: permit.precision))

@@ -7,6 +7,8 @@ package struct DecoderRoom: Sendable {
   package let limits: BatchGenerator.Limits
   /// Sequences of the whole context that are in memory at once.
   package let wholeSequences: Int
+  /// Tokens of all sequences whose keys and values are in memory at once.
+  package let tokens: Int
 
   /// Tokens of one pass and sequences at once, the best first: less is slower.
   private static let choices: [(tokens: Int, sequences: Int)] = [(256, 64), (128, 32), (64, 16), (32, 4), (16, 1)]
@@ -30,9 +32,15 @@ package struct DecoderRoom: Sendable {
       var limits = BatchGenerator.Limits(cacheBytes: Int(clamping: cache))
       (limits.tokensPerStep, limits.sequences) = (choice.tokens, choice.sequences)
       (self.limits, wholeSequences) = (limits, Int(clamping: cache / whole))
+      tokens = Int(clamping: cache / footprint.pageBytes) * PagePool.tokens
       return
     }
     return nil
+  }
+
+  /// Bytes of the largest passes that are made: where memory is short, they are smaller.
+  package static func passBytes(_ footprint: DecoderFootprint, threads: Int) -> UInt64 {
+    footprint.activationBytes(rows: choices[0].tokens, sequences: choices[0].sequences, threads: threads)
   }
 
   /// Bytes below which the model does not run: its weights, one sequence of the whole context, and the smallest passes.

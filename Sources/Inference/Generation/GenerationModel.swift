@@ -95,9 +95,8 @@ package final class GenerationModel: Sendable {
     BatchGenerator(model, bytes: decoder.bytes, limits: limits, threads: threads)
   }
 
-  /// The logits behind the last of some tokens, fewer than the context has: a look at what the model computes.
-  ///
-  /// - Parameter cacheBytes: for keys and values; nil where they do not fit, or an id has no row.
+  /// The logits behind the last of some tokens, which the context has room for: a look at what the model computes. Nil
+  /// where there are none or too many, or an id has no row.
   package func logits(behind tokens: [Int32], threads: Int = 0) -> [Float]? {
     guard !tokens.isEmpty, tokens.count <= contextLength,
       tokens.allSatisfy({ (0..<config.vocabularySize).contains(Int($0)) })

@@ -9,7 +9,12 @@ struct DecoderReport {
   /// Threads whose memory is counted.
   private static let threads = 4
 
-  init(_ examined: DecoderExamination) { self.examined = examined }
+  private let sizes: [(text: String, bytes: UInt64)]
+
+  /// - Parameter sizes: of enclaves that it is to tell of.
+  init(_ examined: DecoderExamination, _ sizes: [(text: String, bytes: UInt64)]) {
+    (self.examined, self.sizes) = (examined, sizes)
+  }
 
   func write(to screen: Screen) {
     func say(_ name: String, _ text: String) {
@@ -33,10 +38,11 @@ struct DecoderReport {
         run.precision.rawValue,
         "\(Shown.bytes(run.footprint.weightBytes)) of weights\(own), \(Shown.bytes(run.footprint.cacheBytesPerToken)) more for each token of a sequence\(Self.shown(run.look))"
       )
-      say(
-        "",
-        "one sequence of \(Shown.number(UInt64(model.maximumTokens))) tokens needs an enclave of \(Self.gibibytes(DecoderFit.leastEnclaveBytes(run.footprint, threads: Self.threads))); `models fit` tells of others"
-      )
+      say("", Self.passes(run.footprint))
+      for (text, bytes) in sizes {
+        let fit = DecoderFit(run.footprint, enclaveBytes: bytes, threads: Self.threads)
+        say("", "in an enclave of \(text): \(Self.shown(fit, run.footprint))")
+      }
     }
     say("loading", "packs the weights as they arrive: memory for at most a tenth more")
     say("policy", "must permit format \(model.format) and types \(model.elementTypes.joined(separator: ", "))")
@@ -52,6 +58,19 @@ struct DecoderReport {
     }
     return examined.conversations.files == nil
       ? "completions only; it has no chat template" : "completions, and conversations by its own template"
+  }
+
+  private static func passes(_ footprint: DecoderFootprint) -> String {
+    let passes = DecoderRoom.passBytes(footprint, threads: threads)
+    let least = DecoderFit.leastEnclaveBytes(footprint, threads: threads)
+    return
+      "up to \(Shown.bytes(passes)) for passes on \(threads) threads; one sequence of the whole context needs an enclave of \(gibibytes(least))"
+  }
+
+  private static func shown(_ fit: DecoderFit, _ footprint: DecoderFootprint) -> String {
+    guard fit.sequences > 0 else { return "it does not fit with one sequence of the whole context" }
+    return
+      "\(Shown.number(UInt64(fit.tokens))) tokens at once, \(Shown.count(UInt64(fit.sequences), "sequence")) of the whole context"
   }
 
   private static func shown(_ look: DecoderExamination.Look) -> String {

@@ -4,6 +4,16 @@ import Inference
 import Wire
 
 extension ModelsCommand {
+  /// Sizes of enclaves, as they were written and in bytes.
+  static func sizes(_ texts: [String]) throws -> [(text: String, bytes: UInt64)] {
+    try texts.map { text in
+      guard let bytes = ByteSize.bytes(parsing: text) else {
+        throw ClientError(.usage, "\(text.prefix(40)) is no size", remedy: "write 24G or 512M")
+      }
+      return (text, bytes)
+    }
+  }
+
   struct Fit: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Compute which decoders fit which enclaves, from their shapes alone.",
@@ -31,12 +41,7 @@ extension ModelsCommand {
 
     func run() throws {
       let screen = Screen(json: json)
-      let sizes = try (memory.isEmpty ? ["4G", "6G", "12G", "24G", "48G", "96G"] : memory).map { text in
-        guard let bytes = ByteSize.bytes(parsing: text) else {
-          throw ClientError(.usage, "\(text.prefix(40)) is no size", remedy: "write 24G or 512M")
-        }
-        return (text, bytes)
-      }
+      let sizes = try ModelsCommand.sizes(memory.isEmpty ? ["4G", "6G", "12G", "24G", "48G", "96G"] : memory)
       guard (1...1024).contains(threads) else {
         throw ClientError(.usage, "an enclave has 1 to 1024 processors", remedy: "mend --threads")
       }

@@ -17,19 +17,26 @@ extension ModelsCommand {
         Examples:
           ephemeral models verify all-MiniLM-L6-v2
           ephemeral models verify reranker/ --headers-only --json
+          ephemeral models verify Llama-3.1-8B-Instruct-Q4_K_M/ --memory 12G --memory 24G
         """)
     @Argument(help: "The model's folder.", completion: .directory)
     var folder: String
     @Flag(help: "Read the headers of the weight files alone.")
     var headersOnly = false
+    @Option(
+      help: ArgumentHelp(
+        "Memory of an enclave, such as 24G: says what a model that continues texts does with it. Once for each.",
+        valueName: "size"))
+    var memory: [String] = []
     @Flag(help: "One JSON object a line on standard output.")
     var json = false
 
     func run() throws {
+      let sizes = try ModelsCommand.sizes(memory)
       let path = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
       let screen = Screen(json: json)
       if let decoder = try DecoderExamination(folder: path, readsWeights: !headersOnly) {
-        return DecoderReport(decoder).write(to: screen)
+        return DecoderReport(decoder, sizes).write(to: screen)
       }
       let examined = try ModelExamination(folder: path, readsWeights: !headersOnly)
       let (model, config) = (examined.description, examined.config)

@@ -15,7 +15,19 @@ extension FuzzTarget {
   }
 
   static let safetensors = FuzzTarget("safetensors", seeds: { SafetensorsSeeds.all }) { bytes in
-    let header = try SafetensorsHeader(parsing: bytes, fileSize: bytes.count)
+    let whole = Result { try SafetensorsHeader(parsing: bytes, fileSize: bytes.count) }
+    let counter = TensorCounter()
+    let pieces = Result {
+      let stream = SafetensorsStream(file: "model.safetensors", fileSize: bytes.count, receiver: counter)
+      for start in stride(from: 0, to: bytes.count, by: 37) {
+        try bytes[start..<min(start + 37, bytes.count)].withUnsafeBytes { try stream.append($0) }
+      }
+      try stream.finish()
+    }
+    try hold(((try? whole.get()) != nil) == ((try? pieces.get()) != nil), "in pieces a file is what it is in one")
+    let header = try whole.get()
+    try hold(counter.ended == header.tensors.count, "each tensor of a stream ends")
+    try hold(counter.bytes == bytes.count - header.dataStart, "a stream gives each byte of each tensor once")
     var end = 0
     for tensor in header.tensors {
       let (product, overflow) = tensor.shape.reduce((tensor.type.size, false)) { size, next in
@@ -272,4 +284,14 @@ private enum ModelSeeds {
     text(
       #"{"in_features":32,"out_features":64,"bias":true,"activation_function":"torch.nn.modules.activation.Tanh"}"#),
   ]
+}
+
+/// Counts what a stream of safetensors gives.
+private final class TensorCounter: SafetensorsStream.Receiver {
+  private(set) var bytes = 0
+  private(set) var ended = 0
+
+  func begin(_: SafetensorsHeader) {}
+  func append(_ bytes: UnsafeRawBufferPointer, of _: TensorInfo) { self.bytes += bytes.count }
+  func end(of _: TensorInfo) { ended += 1 }
 }
