@@ -29,6 +29,10 @@ CASES = {
 PROGRAMS = ["ours", "llamacpp"]
 
 
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def command_of(case, model, threads, seed):
     command = {name: value[model] if isinstance(value, dict) else value for name, value in CASES[case].items()}
     return {**command, "threads": threads, "seed": seed}
@@ -47,7 +51,7 @@ class Run:
                 [sys.executable, str(HERE / "generate_peer.py"), str(path)], settings.work / "log" / "llamacpp.log", most),
         }
         self.row = {
-            "model": model, "quantisation": quantisation, "file_bytes": path.stat().st_size,
+            "model": model, "quantisation": quantisation, "date": now(), "rounds": settings.rounds, "file_bytes": path.stat().st_size,
             "bytes_each_token": generate_models.read_each_token(path), "load_s": {}, "loaded_bytes": {}, "peak_bytes": {},
             "cases": {}, "failures": {},
         }
@@ -114,9 +118,6 @@ def append(results, path):
     results["shapes"] = {**before["shapes"], **results["shapes"]}
     results["threads"] = sorted({*before["threads"], *results["threads"]}, reverse=True)
     results["notes"] += before["notes"]
-    if kept:
-        results["notes"].append(f"{', '.join(run['model'] + ' ' + run['quantisation'] for run in kept)}: of an earlier run, "
-                                f"{before['date']}.")
 
 
 def main():
@@ -138,7 +139,7 @@ def main():
             parser.error(f"{unknown[0]} is none of {', '.join(known)}")
     settings.program = settings.program.resolve()
     results = {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": now(),
         "commit": os.environ.get("EPHEMERALML_COMMIT", ""), "machine": processor(), "threads": settings.threads,
         "rounds_asked": settings.rounds, "versions": {name: importlib.metadata.version(name) for name in (
             "llama-cpp-python", "gguf")}, "shapes": {name: generate_models.SHAPES[name] for name in settings.models},

@@ -89,6 +89,16 @@ def elsewhere(results):
     return (median(values), max(values)) if values else (0, 0)
 
 
+def when(results):
+    """Dates and rounds of the runs, where they are not one run's."""
+    found = {}
+    for run in results["runs"]:
+        found.setdefault((run["date"], run["rounds"]), []).append(f"{run['model']} {run['quantisation']}")
+    if len({rounds for _, rounds in found}) < 2:
+        return ""
+    return "".join(f"- {', '.join(names)}: {date}, {rounds} rounds.\n" for (date, rounds), names in found.items())
+
+
 def failures(results):
     lines = [f"- {run['model']} {run['quantisation']}: {name}: {words}\n"
              for run in results["runs"] for name, words in run["failures"].items()]
@@ -104,6 +114,8 @@ def markdown(results):
     used = " ".join(part.split("=")[0].strip() for part in system.removeprefix("CPU :").split("|") if "= 1" in part)
     kernel = next((run["kernel"] for run in results["runs"] if "kernel" in run), "")
     busy, most = elsewhere(results)
+    counts = {run["rounds"] for run in results["runs"]} or {results["rounds_asked"]}
+    rounds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else min(counts)
     warning = ""
     if busy > BUSY:
         warning = (f"\n**The machine was busy: other processes held {busy:.1f} processors in the median. Absolute rates are "
@@ -112,7 +124,7 @@ def markdown(results):
         f"\n## {threads} thread{'s' if threads > 1 else ''}\n{speeds(results, threads)}" for threads in results["threads"])
     return f"""# Decoder: ours and llama.cpp's
 
-Written by `make bench-generate`: {results['date']}, commit {results['commit'].split(' ')[0] or 'unknown'}, {results['rounds_asked']} rounds.
+Written by `make bench-generate`: {results['date']}, commit {results['commit'].split(' ')[0] or 'unknown'}, {rounds} rounds.
 {machine['name']}, family {machine['family']}, model {machine['model']}, {machine['processors']} processors
 ({', '.join(machine['flags'])}), {machine['memory_gib']} GiB; {machine['system']}.
 llama.cpp: {', '.join(f'{name} {version}' for name, version in results['versions'].items())}, compiled for this machine ({used}).
@@ -137,7 +149,7 @@ Ours · llama.cpp's.
   read of 512 MB with as many threads, measured next to each pair. Keys and values are not counted.
 - Memory: the greatest resident set of the process. llama.cpp's has Python in it, and the file's mapped pages.
 - Processor time of other programs meanwhile, in processors: {busy:.2f} in the median, {most:.2f} at most.
-{failures(results)}"""
+{when(results)}{failures(results)}"""
 
 
 def draw(results, path):
