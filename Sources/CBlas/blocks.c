@@ -78,26 +78,35 @@ static void read_six_bits(const uint8_t *p, plain_block *block) {
   }
 }
 
+// Here and below the inner loops are over neighbouring bytes, which the compiler computes in vectors.
 static void read_q4_k(const uint8_t *p, const uint8_t *fifth, plain_block *block) {
-  for (int i = 0; i < 256; i++) {
-    const int byte = i / 64 * 32 + i % 32, upper = i / 32 % 2;
-    block->q[i] = upper ? p[byte] >> 4 : p[byte] & 15;
-    if (fifth) block->q[i] |= (uint8_t)((fifth[i % 32] >> (i / 32) & 1) << 4);
+  for (int part = 0; part < 8; part++) {
+    const uint8_t *bytes = p + part / 2 * 32;
+    uint8_t *q = block->q + 32 * part;
+    if (part % 2)
+      for (int i = 0; i < 32; i++) q[i] = bytes[i] >> 4;
+    else
+      for (int i = 0; i < 32; i++) q[i] = bytes[i] & 15;
+    if (fifth)
+      for (int i = 0; i < 32; i++) q[i] |= (uint8_t)((fifth[i] >> part & 1) << 4);
   }
 }
 
 static void read_q6_k(const uint8_t *p, plain_block *block) {
-  for (int i = 0; i < 256; i++) {
-    const int half = i / 128, part = i / 32 % 4, byte = half * 64 + i % 64;
-    const int low = part < 2 ? p[byte] & 15 : p[byte] >> 4;
-    const int high = p[128 + half * 32 + i % 32] >> (2 * part) & 3;
-    block->q[i] = (uint8_t)(low | high << 4);
+  for (int part = 0; part < 8; part++) {
+    const int half = part / 4, quarter = part % 4;
+    const uint8_t *bytes = p + half * 64 + quarter % 2 * 32, *high = p + 128 + half * 32;
+    const int low = quarter < 2 ? 0 : 4, up = 2 * quarter;
+    uint8_t *q = block->q + 32 * part;
+    for (int i = 0; i < 32; i++) q[i] = (uint8_t)((bytes[i] >> low & 15) | (high[i] >> up & 3) << 4);
   }
   memcpy(block->scales, p + 192, 16);
   block->scale = half_at(p + 208);
 }
 
-static void read_block(cb_block_type type, const uint8_t *p, plain_block *block) {
+// `type` is a constant where it is packed.
+static inline __attribute__((always_inline)) void read_block(const cb_block_type type, const uint8_t *p,
+                                                             plain_block *block) {
   switch (type) {
     case CB_Q4_0:
       block->scale = half_at(p);
@@ -157,7 +166,8 @@ void cb_block_dequantize(cb_block_type type, const uint8_t *blocks, size_t count
 }
 
 // The eight quads of 32 inputs of one output into a panel's integers, and back.
-static void put_quads(int bits, const uint8_t *q, size_t output, uint8_t *place) {
+static inline __attribute__((always_inline)) void put_quads(const int bits, const uint8_t *q, size_t output,
+                                                            uint8_t *place) {
   uint32_t quad[8], words[8] = {0};
   memcpy(quad, q, sizeof quad);
   for (int j = 0; j < 8; j++) {
@@ -183,7 +193,8 @@ static void get_quads(int bits, const uint8_t *place, size_t output, uint8_t *q)
   memcpy(q, quad, sizeof quad);
 }
 
-bool cb_block_pack(cb_block_type type, const uint8_t *rows, size_t count, size_t inputs, uint8_t *panel) {
+static inline __attribute__((always_inline)) bool pack_as(const cb_block_type type, const uint8_t *rows, size_t count,
+                                                          size_t inputs, uint8_t *panel) {
   const cb_block_traits t = cb_traits(type);
   const size_t length = cb_block_length(type), bytes = cb_block_bytes(type), blocks = inputs / length;
   const size_t quants = CB_QUANT_BYTES(t.bits), scale_bytes = cb_scale_bytes(t);
@@ -208,6 +219,17 @@ bool cb_block_pack(cb_block_type type, const uint8_t *rows, size_t count, size_t
       }
     }
   return true;
+}
+
+bool cb_block_pack(cb_block_type type, const uint8_t *rows, size_t count, size_t inputs, uint8_t *panel) {
+  switch (type) {
+#define CB_CASE(type) \
+  case type: return pack_as(type, rows, count, inputs, panel);
+    CB_CASE(CB_Q4_0) CB_CASE(CB_Q4_1) CB_CASE(CB_Q5_0) CB_CASE(CB_Q5_1)
+    CB_CASE(CB_Q8_0) CB_CASE(CB_Q4_K) CB_CASE(CB_Q5_K) CB_CASE(CB_Q6_K)
+#undef CB_CASE
+  }
+  return false;
 }
 
 void cb_block_row(cb_block_type type, const uint8_t *packed, size_t inputs, size_t output, float *out) {
