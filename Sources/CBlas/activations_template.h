@@ -47,3 +47,11 @@ INLINE void bias_row(float *row, size_t count, float scale, const float *bias) {
   for (; i + CB_LANES <= count; i += CB_LANES) store(row + i, fma16(load(row + i), (v16)scale, load(bias + i)));
   for (; i < count; i++) row[i] = __builtin_fmaf(row[i], scale, bias[i]);
 }
+
+// The same of scores that are exponents of two: x = x + bias · log₂ e.
+INLINE void distance_row(float *row, size_t count, const float *bias) {
+  const float factor = 1.44269504f;
+  size_t i = 0;
+  for (; i + CB_LANES <= count; i += CB_LANES) store(row + i, fma16(load(bias + i), (v16)factor, load(row + i)));
+  for (; i < count; i++) row[i] = __builtin_fmaf(bias[i], factor, row[i]);
+}

@@ -41,6 +41,19 @@ INLINE void store_half(uint16_t *p, v16 v) {
 #endif
 }
 
+// The same, but only denormal numbers become zero: for what no product of bfloat16 reads.
+INLINE void store_tiny_half(uint16_t *p, v16 v) {
+#if defined(CB_ROUND16)
+  *(v16hu *)p = CB_ROUND16(v);
+#else
+  const v16w sign = bits16(v) & 0x80000000;
+  v16w bits = __builtin_elementwise_abs(v) < 0x1p-126f ? sign : bits16(v);
+  bits += 0x7fff + ((bits >> 16) & 1);
+  bits = v == v ? bits : (v16w)0x7fc00000;
+  *(v16hu *)p = __builtin_convertvector(bits >> 16, v16h);
+#endif
+}
+
 // C (mr × np·16) = A (mr × 2·pairs) · panels, as `micro` does it. `factor`, one for each row, may be null. `asks` for the
 // panels that come next.
 INLINE void micro_half(const int mr, const int np, size_t pairs, const uint16_t *a, size_t lda, const uint32_t *b,

@@ -183,6 +183,11 @@ void cb_bf16_attention(const uint16_t *qkv, cb_attention_part part, float scale,
   chosen->attention_half(qkv, part, scale, bias, scratch, out);
 }
 
+void cb_int8_attention(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
+                       float *scratch, uint16_t *out) {
+  chosen->attention8(qkv, part, scale, bias, scratch, out);
+}
+
 void cb_layernorm_bf16(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out) {
   chosen->layernorm_half(x, rows, width, norm, out);
 }

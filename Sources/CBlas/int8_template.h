@@ -55,7 +55,7 @@ INLINE void quantize_rows(const void *x, bool half, size_t rows, size_t width, c
     v16 low = 0.0f, high = 0.0f, wrong = 0.0f;
     for (size_t i = 0; i < width; i += CB_LANES) {
       v16 v = activation16(x, half, i, factor);
-      wrong += v * 0.0f;  // NaN where it is infinite or no number: comparisons pass over a NaN
+      wrong = fma16(v, (v16)0.0f, wrong);  // NaN where it is infinite or no number: comparisons pass over a NaN
       low = v < low ? v : low;
       high = v > high ? v : high;
     }
@@ -101,7 +101,7 @@ INLINE void finish_panel(const cb_epilogue kind, v16i sum, cb_row row, v16 scale
     case CB_GELU: store(y, gelu_coarse16(v)); break;
     case CB_ADD: store(y, load(y) + v); break;
     case CB_BIAS_BF16: store_half(y, v); break;
-    case CB_GELU_BF16: store_half(y, gelu_coarse16(v)); break;
+    case CB_GELU_BF16: store_tiny_half(y, gelu_coarse16(v)); break;
   }
 }
 

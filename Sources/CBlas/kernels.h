@@ -23,6 +23,7 @@ typedef struct {
   void (*linear_half)(const uint16_t *, size_t, size_t, const uint32_t *, size_t, const float *, cb_epilogue, void *,
                       size_t);
   void (*attention_half)(const uint16_t *, cb_attention_part, float, const cb_distance_bias *, float *, uint16_t *);
+  void (*attention8)(const uint16_t *, cb_attention_part, float, const cb_distance_bias *, float *, uint16_t *);
   void (*layernorm_half)(float *, size_t, size_t, const cb_norm *, uint16_t *);
   void (*layernorm8)(float *, size_t, size_t, const cb_norm *, const float *, uint8_t *, cb_row *);
   void (*activate)(cb_activation, float *, size_t);

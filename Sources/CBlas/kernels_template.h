@@ -237,7 +237,8 @@ static void attention(const float *qkv, cb_attention_part part, float scale, con
   }
 }
 
-INLINE void normalize_row(float *x, size_t width, const float *gain, const float *bias, float epsilon) {
+// `divides`: by each deviation, rounded once, where it must be; else each is multiplied by its inverse, in a tenth of the time.
+INLINE void normalize_row(const bool divides, float *x, size_t width, const cb_norm *norm) {
   v16 total = 0.0f;
   for (size_t i = 0; i < width; i += CB_LANES) total += load(x + i);
   const v16 mean = sum16(total) / (float)width;
@@ -246,13 +247,16 @@ INLINE void normalize_row(float *x, size_t width, const float *gain, const float
     v16 d = load(x + i) - mean;
     squares = fma16(d, d, squares);
   }
-  const v16 deviation = sqrtf(sum16(squares) / (float)width + epsilon);
-  for (size_t i = 0; i < width; i += CB_LANES)
-    store(x + i, fma16((load(x + i) - mean) / deviation, load(gain + i), load(bias + i)));
+  const v16 deviation = sqrtf(sum16(squares) / (float)width + norm->epsilon), inverse = 1.0f / deviation;
+  for (size_t i = 0; i < width; i += CB_LANES) {
+    const v16 d = load(x + i) - mean;
+    store(x + i, fma16(divides ? d / deviation : d * inverse, load(norm->gain + i), load(norm->bias + i)));
+  }
 }
 
 static void layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon) {
-  for (size_t r = 0; r < rows; r++) normalize_row(x + r * width, width, gain, bias, epsilon);
+  const cb_norm norm = {gain, bias, epsilon};
+  for (size_t r = 0; r < rows; r++) normalize_row(true, x + r * width, width, &norm);
 }
 
 static void gelu(float *x, size_t count) { gelu_tile(x, 1, count, count); }
@@ -280,13 +284,14 @@ static void l2_normalize(float *x, size_t width) {
 
 #include "bf16_template.h"
 #include "int8_template.h"
+#include "attention8_template.h"
 #include "decoder_template.h"
 #include "blocks_template.h"
 #include "sampling_template.h"
 
 static void layernorm_half(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out) {
   for (size_t r = 0; r < rows; r++, x += width, out += width) {
-    normalize_row(x, width, norm->gain, norm->bias, norm->epsilon);
+    normalize_row(false, x, width, norm);
     round_half(x, width, out);
   }
 }
@@ -294,7 +299,7 @@ static void layernorm_half(float *x, size_t rows, size_t width, const cb_norm *n
 static void layernorm8(float *x, size_t rows, size_t width, const cb_norm *norm, const float *factor, uint8_t *q,
                        cb_row *row) {
   for (size_t r = 0; r < rows; r++, x += width, q += width) {
-    normalize_row(x, width, norm->gain, norm->bias, norm->epsilon);
+    normalize_row(false, x, width, norm);
     quantize(x, 1, width, factor, q, row + r);
   }
 }
@@ -314,6 +319,7 @@ const cb_kernels CB_TABLE = {
     .round_half = round_half,
     .linear_half = linear_half,
     .attention_half = attention_half,
+    .attention8 = attention8,
     .layernorm_half = layernorm_half,
     .layernorm8 = layernorm8,
     .activate = activate,

@@ -47,7 +47,8 @@ typedef enum {
   CB_ADD,
   /// y = v, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8.
   CB_BIAS_BF16,
-  /// y = gelu(v) to 2e-4, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8.
+  /// y = gelu(v) to 2e-4, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8, where only denormal
+  /// numbers become zero.
   CB_GELU_BF16
 } cb_epilogue;
 
@@ -141,6 +142,11 @@ void cb_attention(const float *qkv, cb_attention_part part, float scale, const c
 void cb_bf16_attention(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
                        float *scratch, uint16_t *out);
 
+/// The same from bfloat16 by products of bytes; queries, keys and values of each token and head have a step of their own.
+/// Of `out`, only denormal numbers become zero.
+void cb_int8_attention(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
+                       float *scratch, uint16_t *out);
+
 /// What a row is divided and moved by after its mean and deviation.
 typedef struct {
   const float *gain;
@@ -151,10 +157,10 @@ typedef struct {
 /// x = layernorm(x) · gain + bias, row by row.
 void cb_layernorm(float *x, size_t rows, size_t width, const float *gain, const float *bias, float epsilon);
 
-/// The same, and the rows rounded to bfloat16 in `out`.
+/// The same, but each difference multiplied by the deviation's inverse, and the rows rounded to bfloat16 in `out`.
 void cb_layernorm_bf16(float *x, size_t rows, size_t width, const cb_norm *norm, uint16_t *out);
 
-/// The same, and the rows quantised as by `cb_int8_quantize`.
+/// The same as that, but the rows quantised as by `cb_int8_quantize`.
 void cb_layernorm_int8(float *x, size_t rows, size_t width, const cb_norm *norm, const float *channel_factor,
                        uint8_t *q, cb_row *row);
 

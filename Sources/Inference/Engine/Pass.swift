@@ -14,6 +14,8 @@ struct Pass: Sendable {
   private static let rowUnit = 4
   /// Outputs that one takes at a time: what the kernels compute at once.
   private static let outputUnit = 2 * Int(CB_LANES)
+  /// Tokens from which on int8's attention multiplies bytes: fewer take longer to put into them than they save.
+  private static let tokensInBytes = 64
 
   init(model: EncoderModel, sequences: ArraySlice<TokenizedInput>, team: Team, activations: EncoderModel.Activations) {
     (self.model, self.team, a) = (model, team, activations)
@@ -99,9 +101,13 @@ struct Pass: Sendable {
           from.assumingMemoryBound(to: Float.self) + row * 3 * width, part, scale, bias, scratch.pointer,
           to.assumingMemoryBound(to: Float.self) + row * width)
       } else {
-        cb_bf16_attention(
-          from.assumingMemoryBound(to: UInt16.self) + row * 3 * width, part, scale, bias, scratch.pointer,
-          to.assumingMemoryBound(to: UInt16.self) + row * width)
+        let from = from.assumingMemoryBound(to: UInt16.self) + row * 3 * width
+        let to = to.assumingMemoryBound(to: UInt16.self) + row * width
+        if a.precision == .int8, place.count >= Self.tokensInBytes {
+          cb_int8_attention(from, part, scale, bias, scratch.pointer, to)
+        } else {
+          cb_bf16_attention(from, part, scale, bias, scratch.pointer, to)
+        }
       }
     }
   }
