@@ -1,9 +1,9 @@
 // The attention of int8, included by kernels_template.h for each instruction set: both of its products are int8's.
 //
-// Queries become unsigned bytes (128 more than a signed one), keys and values signed ones, each token's of a head with a
-// step of its own. A value's step is a factor of its weight: so a token that many look at for want of anything better,
-// whose values are small, takes no levels from the weights of the others. Weights are rounded to bytes after a number
-// between 0 and 1, by the token's place, is added: so many weights below one level keep their sum.
+// Queries become unsigned bytes (128 more than a signed one) with one step for a head, keys and values signed ones, each
+// token's with a step of its own. A value's step is a factor of its weight: so a token that many look at for want of
+// anything better, whose values are small, takes no levels from the weights of the others. Weights are rounded to bytes
+// after a number between 0 and 1, by the token's place, is added: so many weights below one level keep their sum.
 
 // The levels of the greatest weight: with what the exponential and the number before rounding add, below 256.
 #define CB_WEIGHT_LEVELS 254.0f
@@ -26,10 +26,8 @@ static const float threshold8[64] = {
 // One sequence's head, in bytes. `padded`: its tokens up to a multiple of CB_LANES.
 typedef struct {
   size_t tokens, padded, d;
-  // All queries, and what a sum of theirs and keys' bytes is multiplied by beside the key's step.
   uint8_t *queries;
-  float *factors;
-  // Panels of sixteen keys, their start (−128 times each key's sum), their steps.
+  // Panels of sixteen keys, their start (−128 times each key's sum), what a sum of its and a query's bytes is multiplied by.
   int8_t *keys;
   int32_t *starts;
   float *steps;
@@ -109,24 +107,25 @@ INLINE v16 log2_coarse16(v16 x) {
 // What numbers up to a magnitude are multiplied by to become signed bytes.
 INLINE v16 inverse16(v16 magnitude) { return magnitude > 0x1p-100f ? 127.0f / magnitude : (v16)0.0f; }
 
-// Sixteen queries to bytes.
-INLINE void pack_queries8(const uint16_t *q, const size_t count, size_t ld, float scale, head8 *head, size_t t) {
+// All queries to bytes. Returns what a sum of theirs and a key's bytes is multiplied by beside the key's magnitude.
+INLINE float pack_queries8(const uint16_t *q, size_t ld, float scale, head8 *head) {
   const size_t d = head->d;
-  const v16 magnitude = magnitudes16(q, count, ld, d);
-  float inverse[CB_LANES];
-  store(inverse, inverse16(magnitude));
-  store(head->factors + t, magnitude * scale);
-  UNROLL for (size_t r = 0; r < CB_LANES; r++)
-    if (r < count)
-      for (size_t i = 0; i < d; i += CB_LANES) {
-        const v16w bits = bits16(fma16(load_half(q + r * ld + i), (v16)inverse[r], (v16)(12582912.0f + 128.0f)));
-        const v16c bytes = __builtin_convertvector(bits & 0xff, v16c);
-        memcpy(head->queries + (t + r) * d + i, &bytes, sizeof bytes);
-      }
+  v16w most = 0;
+  for (size_t t = 0; t < head->tokens; t++)
+    for (size_t i = 0; i < d; i += CB_LANES) most = greater16w(most, words16(q + t * ld + i) & 0x7fff);
+  const float magnitude = max16(floats16(most << 16)), wrong = sum16(floats16(most << 16) * 0.0f);
+  const v16 inverse = inverse16(magnitude);
+  for (size_t t = 0; t < head->tokens; t++)
+    for (size_t i = 0; i < d; i += CB_LANES) {
+      const v16w bits = bits16(fma16(load_half(q + t * ld + i), inverse, (v16)(12582912.0f + 128.0f)));
+      const v16c bytes = narrow16((v16i)bits);
+      memcpy(head->queries + t * d + i, &bytes, sizeof bytes);
+    }
+  return magnitude * scale + wrong;
 }
 
-// Sixteen keys as a panel of bytes. `pairs` is scratch of d / 2 vectors.
-INLINE void pack_keys8(const uint16_t *k, size_t count, size_t ld, head8 *head, size_t t, uint32_t *pairs) {
+// Sixteen keys as a panel of bytes. `scale`: what pack_queries8 returned. `pairs` is scratch of d / 2 vectors.
+INLINE void pack_keys8(const uint16_t *k, size_t count, size_t ld, float scale, head8 *head, size_t t, uint32_t *pairs) {
   const size_t d = head->d;
   pack_keys(k, count, ld, d / 2, pairs);
   v16w most = 0;
@@ -148,7 +147,7 @@ INLINE void pack_keys8(const uint16_t *k, size_t count, size_t ld, head8 *head, 
     start = CB_QUAD(start, (int32_t)0x80808080, bytes);
   }
   *(v16iu *)(head->starts + t) = -start;
-  store(head->steps + t, magnitude / 127.0f);
+  store(head->steps + t, magnitude * scale);
   head->wrong += magnitude * 0.0f;
 }
 
@@ -211,13 +210,12 @@ INLINE void scores8(const int mr, const int np, const size_t d, const head8 *hea
     UNROLL for (int i = 0; i < mr; i++) sum[i][j] = start;
   }
   sums8(mr, np, d / 4, head->queries + query * d, d, head->keys + t * d, sum);
-  const float *factor = head->factors + query;
   UNROLL for (int j = 0; j < np; j++) {
     const size_t place = t + (size_t)j * CB_LANES;
     const v16 step = load(head->steps + place), logarithm = load(head->logarithms + place);
     UNROLL for (int i = 0; i < mr; i++)
       store(scores + (size_t)i * head->padded + place,
-            fma16(__builtin_convertvector(sum[i][j], v16) * factor[i], step, logarithm));
+            fma16(__builtin_convertvector(sum[i][j], v16), step, logarithm));
   }
 }
 
@@ -254,7 +252,7 @@ INLINE void weigh8(const int n, const float *scores, const head8 *head, const fl
       c = fma16(c, m, (v16)(CB_WEIGHT_LEVELS * 1.45706747f));
       const v16 level = fma16(floats16(bits), c, threshold);
       total[r] = fma16(level, inverse, total[r]);
-      const v16c bytes = __builtin_convertvector(__builtin_convertvector(level, v16i), v16c);
+      const v16c bytes = narrow16(__builtin_convertvector(level, v16i));
       memcpy(weights + (size_t)r * padded + i, &bytes, sizeof bytes);
     }
   }
@@ -315,8 +313,7 @@ static void attention8(const uint16_t *qkv, cb_attention_part part, float scale,
   const size_t padded = (tokens + CB_LANES - 1) / CB_LANES * CB_LANES;
   head8 head = {.tokens = tokens, .padded = padded, .d = d};
   float *scores = scratch;  // (CB_QROWS, padded)
-  head.factors = scores + CB_QROWS * padded;
-  head.steps = head.factors + padded;
+  head.steps = scores + CB_QROWS * padded;
   head.logarithms = head.steps + padded;
   head.inverses = head.logarithms + padded;
   head.starts = (int32_t *)(head.inverses + padded);
@@ -325,20 +322,13 @@ static void attention8(const uint16_t *qkv, cb_attention_part part, float scale,
   head.queries = (uint8_t *)(head.values + padded * d);
   uint8_t *weights = head.queries + padded * d;  // (CB_QROWS, padded)
   uint32_t *pairs = (uint32_t *)(weights + CB_QROWS * padded);  // (d / 2, CB_LANES)
-  const float power = scale * (1.44269504f / 127.0f);
   for (size_t h = part.first_head; h < part.end_head; h++) {
     const uint16_t *q = qkv + h * d, *k = q + width;
     head.wrong = 0.0f;
-    for (size_t t = 0; t < tokens; t += CB_LANES) {
-      const size_t count = tokens - t;
-      pack_keys8(k + t * ld, count, ld, &head, t, pairs);
-      if (count < CB_LANES)
-        pack_queries8(q + t * ld, count, ld, power, &head, t);
-      else
-        pack_queries8(q + t * ld, CB_LANES, ld, power, &head, t);
-    }
+    const float factor = pack_queries8(q, ld, scale * (1.44269504f / (127.0f * 127.0f)), &head);
+    for (size_t t = 0; t < tokens; t += CB_LANES) pack_keys8(k + t * ld, tokens - t, ld, factor, &head, t, pairs);
     pack_values8(k + width, ld, &head);
-    head.is_wrong = sum16(head.wrong);
+    head.is_wrong = sum16(head.wrong) + factor * 0.0f;
     size_t t = 0;
     uint16_t *to = out + h * d;
     for (; t + CB_QROWS <= tokens; t += CB_QROWS)

@@ -34,8 +34,8 @@ INLINE v16i quad16(v16i sum, int32_t x, v64c w) {
 #endif
 
 // Each row by itself: q = round(x / scale) + zero in 0…255, with the row's least and greatest value (and 0) at the ends.
-INLINE v16 activation16(const void *x, bool half, size_t i, const float *factor) {
-  v16 v = half ? load_half((const uint16_t *)x + i) : load((const float *)x + i);
+INLINE v16 activation16(const void *x, const bool half, size_t row, size_t i, const float *factor) {
+  v16 v = half ? load_half((const uint16_t *)x + row + i) : load((const float *)x + row + i);
   return factor ? v * load(factor + i) : v;
 }
 
@@ -48,34 +48,49 @@ INLINE v16c narrow16(v16i v) {
 #endif
 }
 
-INLINE void quantize_rows(const void *x, bool half, size_t rows, size_t width, const float *factor, uint8_t *q,
-                          cb_row *row) {
-  const size_t bytes = width * (half ? sizeof(uint16_t) : sizeof(float));
-  for (size_t r = 0; r < rows; r++, x = (const char *)x + bytes, q += width) {
-    v16 low = 0.0f, high = 0.0f, wrong = 0.0f;
-    for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 v = activation16(x, half, i, factor);
-      wrong = fma16(v, (v16)0.0f, wrong);  // NaN where it is infinite or no number: comparisons pass over a NaN
-      low = v < low ? v : low;
-      high = v > high ? v : high;
+// n rows side by side; n is a constant at every call.
+INLINE void quantize_together(const int n, const void *x, const bool half, size_t width, const float *factor,
+                              uint8_t *q, cb_row *row) {
+  v16 low[CB_TOGETHER], high[CB_TOGETHER], wrong[CB_TOGETHER], inverse[CB_TOGETHER], zero[CB_TOGETHER];
+  UNROLL for (int r = 0; r < n; r++) low[r] = high[r] = wrong[r] = 0.0f;
+  for (size_t i = 0; i < width; i += CB_LANES)
+    UNROLL for (int r = 0; r < n; r++) {
+      v16 v = activation16(x, half, (size_t)r * width, i, factor);
+      wrong[r] = fma16(v, (v16)0.0f, wrong[r]);  // NaN where it is infinite or no number: comparisons pass over a NaN
+      low[r] = v < low[r] ? v : low[r];
+      high[r] = v > high[r] ? v : high[r];
     }
-    const float least = -max16(-low), most = max16(high), span = most - least;
-    const float step = span / 255.0f + sum16(wrong), inverse = span > 0.0f ? 255.0f / span : 0.0f;
-    const float magic = 12582912.0f;  // 1.5 · 2²³: adding it rounds to an integer
-    const float zero = (-least * inverse + magic) - magic;
-    row[r] = (cb_row){step, zero == zero ? (int32_t)zero : 0};
-    for (size_t i = 0; i < width; i += CB_LANES) {
-      v16 v = activation16(x, half, i, factor);
-      v = fma16(v, (v16)inverse, (v16)zero);
+  const float magic = 12582912.0f;  // 1.5 · 2²³: adding it rounds to an integer
+  UNROLL for (int r = 0; r < n; r++) {
+    const float least = -max16(-low[r]), most = max16(high[r]), span = most - least;
+    const float step = span / 255.0f + sum16(wrong[r]), scale = span > 0.0f ? 255.0f / span : 0.0f;
+    const float offset = (-least * scale + magic) - magic;
+    row[r] = (cb_row){step, offset == offset ? (int32_t)offset : 0};
+    inverse[r] = scale;
+    zero[r] = offset;
+  }
+  for (size_t i = 0; i < width; i += CB_LANES)
+    UNROLL for (int r = 0; r < n; r++) {
+      v16 v = activation16(x, half, (size_t)r * width, i, factor);
+      v = fma16(v, inverse[r], zero[r]);
       v = v > 255.0f ? (v16)255.0f : v;
       v = v > 0.0f ? v : (v16)0.0f;  // also what is not a number, which must not reach the conversion
       v = v + magic;
       v16i bits;
       memcpy(&bits, &v, sizeof bits);
       const v16c bytes = narrow16(bits);
-      memcpy(q + i, &bytes, sizeof bytes);
+      memcpy(q + (size_t)r * width + i, &bytes, sizeof bytes);
     }
-  }
+}
+
+INLINE void quantize_rows(const void *x, const bool half, size_t rows, size_t width, const float *factor, uint8_t *q,
+                          cb_row *row) {
+  const size_t bytes = width * (half ? sizeof(uint16_t) : sizeof(float));
+  size_t r = 0;
+  for (; r + CB_TOGETHER <= rows; r += CB_TOGETHER)
+    quantize_together(CB_TOGETHER, (const char *)x + r * bytes, half, width, factor, q + r * width, row + r);
+  for (; r < rows; r++)
+    quantize_together(1, (const char *)x + r * bytes, half, width, factor, q + r * width, row + r);
 }
 
 static void quantize(const float *x, size_t rows, size_t width, const float *factor, uint8_t *q, cb_row *row) {
@@ -100,7 +115,7 @@ INLINE void finish_panel(const cb_epilogue kind, v16i sum, cb_row row, v16 scale
     case CB_BIAS: store(y, v); break;
     case CB_GELU: store(y, gelu_coarse16(v)); break;
     case CB_ADD: store(y, load(y) + v); break;
-    case CB_BIAS_BF16: store_half(y, v); break;
+    case CB_BIAS_BF16: store_tiny_half(y, v); break;
     case CB_GELU_BF16: store_tiny_half(y, gelu_coarse16(v)); break;
   }
 }

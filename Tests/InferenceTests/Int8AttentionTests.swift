@@ -70,7 +70,7 @@ struct Int8AttentionTests {
       }
       #expect(zip(first, exact).allSatisfy { abs($0 - $1) < 0.1 })
       let error = zip(first, exact).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-      #expect(error < 1.5e-3 * exact.reduce(0) { $0 + $1 * $1 })
+      #expect(error < 2e-3 * exact.reduce(0) { $0 + $1 * $1 })
       let heads = (0..<Self.heads).map {
         Self.attention(qkv, tokens: tokens, width: width, bias: bias, heads: $0..<$0 + 1)
       }
@@ -136,8 +136,8 @@ struct Int8AttentionTests {
         let out = Self.attention(qkv, tokens: tokens, width: width)
         for token in 0..<tokens {
           for place in 0..<Self.heads * width {
-            let isReached = place < width && (part > 0 || token == 7)
-            #expect(out[token * Self.heads * width + place].isFinite != isReached, "\(name) \(part) \(token) \(place)")
+            #expect(
+              out[token * Self.heads * width + place].isFinite != (place < width), "\(name) \(part) \(token) \(place)")
           }
         }
       }

@@ -45,10 +45,9 @@ typedef enum {
   CB_GELU,
   /// y = y + v
   CB_ADD,
-  /// y = v, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8.
+  /// y = v, rounded to bfloat16; y is uint16_t. After products of bfloat16, or int8, where only denormal numbers become zero.
   CB_BIAS_BF16,
-  /// y = gelu(v) to 2e-4, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8, where only denormal
-  /// numbers become zero.
+  /// y = gelu(v) to 2e-4, rounded to bfloat16; y is uint16_t. After products of bfloat16 or int8, as before.
   CB_GELU_BF16
 } cb_epilogue;
 
@@ -142,7 +141,7 @@ void cb_attention(const float *qkv, cb_attention_part part, float scale, const c
 void cb_bf16_attention(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
                        float *scratch, uint16_t *out);
 
-/// The same from bfloat16 by products of bytes; queries, keys and values of each token and head have a step of their own.
+/// The same from bfloat16 by products of bytes: a head's queries have one step, keys and values one for each token.
 /// Of `out`, only denormal numbers become zero.
 void cb_int8_attention(const uint16_t *qkv, cb_attention_part part, float scale, const cb_distance_bias *bias,
                        float *scratch, uint16_t *out);

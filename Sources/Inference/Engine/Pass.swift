@@ -14,8 +14,6 @@ struct Pass: Sendable {
   private static let rowUnit = 4
   /// Outputs that one takes at a time: what the kernels compute at once.
   private static let outputUnit = 2 * Int(CB_LANES)
-  /// Tokens from which on int8's attention multiplies bytes: fewer take longer to put into them than they save.
-  private static let tokensInBytes = 64
 
   init(model: EncoderModel, sequences: ArraySlice<TokenizedInput>, team: Team, activations: EncoderModel.Activations) {
     (self.model, self.team, a) = (model, team, activations)
@@ -96,18 +94,18 @@ struct Pass: Sendable {
     var table = cb_distance_bias(values: weights.distanceBias?.pointer, limit: config.maximumTokens)
     withUnsafePointer(to: &table) { table in
       let bias = weights.distanceBias == nil ? nil : table
-      if a.precision == .fp32 {
+      guard a.precision != .fp32 else {
         cb_attention(
           from.assumingMemoryBound(to: Float.self) + row * 3 * width, part, scale, bias, scratch.pointer,
           to.assumingMemoryBound(to: Float.self) + row * width)
+        return
+      }
+      let from = from.assumingMemoryBound(to: UInt16.self) + row * 3 * width
+      let to = to.assumingMemoryBound(to: UInt16.self) + row * width
+      if a.precision == .bf16 {
+        cb_bf16_attention(from, part, scale, bias, scratch.pointer, to)
       } else {
-        let from = from.assumingMemoryBound(to: UInt16.self) + row * 3 * width
-        let to = to.assumingMemoryBound(to: UInt16.self) + row * width
-        if a.precision == .int8, place.count >= Self.tokensInBytes {
-          cb_int8_attention(from, part, scale, bias, scratch.pointer, to)
-        } else {
-          cb_bf16_attention(from, part, scale, bias, scratch.pointer, to)
-        }
+        cb_int8_attention(from, part, scale, bias, scratch.pointer, to)
       }
     }
   }
