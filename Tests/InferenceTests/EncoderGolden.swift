@@ -17,14 +17,19 @@ struct EncoderGolden: Sendable, CustomTestStringConvertible {
   }
 
   let name: String
+  /// The folder under Tests/Vectors.
+  var set = "encoders"
   var testDescription: String { name }
 
   static let all = [
     "bert-mean", "bert-max", "bert-dense", "distilbert-lasttoken", "roberta-mean", "xlm-roberta-cls", "mpnet-mean",
     "bert-classify", "distilbert-classify", "roberta-multilabel", "mpnet-classify", "bert-score", "xlm-roberta-score",
-  ].map(Self.init)
+  ].map { Self(name: $0) }
 
-  var folder: URL { Checkout.root.appending(path: "Tests/Vectors/encoders/\(name)") }
+  /// Decoders that give embeddings, made by scripts/golden/decoder_embeddings.py.
+  static let decoders = ["qwen3", "mistral", "llama"].map { Self(name: $0, set: "decoder-embeddings") }
+
+  var folder: URL { Checkout.root.appending(path: "Tests/Vectors/\(set)/\(name)") }
 
   func files() throws -> ModelFiles { try ModelFolder(path: folder.path).clearFiles() }
 

@@ -34,9 +34,9 @@ package struct ModelExamination: Sendable {
     do throws(ModelError) {
       let folder = ModelFolder(path: path)
       (description, config) = (try folder.describe(), try folder.config())
-      let outputs = readsWeights ? try folder.load(in: Precision.allCases, Self.output) : nil
+      let outputs = readsWeights ? try folder.load(in: config.precisions, Self.output) : nil
       let config = config
-      runs = Precision.allCases.enumerated().map { index, precision in
+      runs = config.precisions.enumerated().map { index, precision in
         Run(
           precision: precision, footprint: ModelFootprint(config, precision: precision),
           nearness: outputs.map { Self.nearness($0[index], $0[0], of: config) })

@@ -50,13 +50,11 @@ package struct ModelPublisher {
     if let policy { try Self.permit(description, policy) }
     let isDecoder = description.operations == [ModelOperation.generate.rawValue]
     let maximumTokens = try Self.maximumTokens(of: description, contextLength, isDecoder: isDecoder)
-    let calibration =
-      try isDecoder
-      ? nil
-      : texts.map { texts in
-        progress("calibrating int8")
-        return try ModelCalibration(folder, description, texts: texts)
-      }
+    let texts = !isDecoder && folder.hasInt8 ? texts : nil
+    let calibration = try texts.map { texts in
+      progress("calibrating int8")
+      return try ModelCalibration(folder, description, texts: texts)
+    }
     let files = try description.parts.map { try digested($0, folder) } + [calibration?.file].compactMap { $0 }
     let claims = ModelManifestClaims(
       name: name, architecture: description.architecture, format: description.format, dtypes: description.elementTypes,

@@ -13,6 +13,9 @@ package struct Calibrator {
     self.files = files
     self.weights = weights
     config = try ModelConfig(files: files)
+    guard config.decoder == nil else {
+      throw ModelError(ModelConfig.file, "is of a decoder, which is computed in fp32 or bf16, not in int8")
+    }
     tokenizer = try ItemTokenizer(files: files, config: config)
   }
 

@@ -18,7 +18,7 @@ package struct DecoderConfig: Sendable, Equatable {
   package let normEpsilon: Float
   package let rotary: RotaryEmbedding
   /// Whether the embedding table is the last linear map, too.
-  package let tiesHead: Bool
+  package internal(set) var tiesHead: Bool
   /// Which linear maps have an offset.
   let biases: Biases
   /// For each layer the tokens that one sees, itself included; nil for all before it.
@@ -42,9 +42,16 @@ package struct DecoderConfig: Sendable, Equatable {
   static let contextLimit = 1 << 20
   static let endTokenLimit = 64
 
-  /// True when config.json is of a decoder's `model_type`.
+  /// The same without a head, which embeddings have no use for: files of such models often have none.
+  var withoutHead: DecoderConfig {
+    var config = self
+    config.tiesHead = true
+    return config
+  }
+
+  /// True when config.json is of a decoder's `model_type`, and no modules.json makes embeddings of what it computes.
   package static func isDecoder(_ files: ModelFiles) throws(ModelError) -> Bool {
-    guard let config = try files.settings(ModelConfig.file) else { return false }
+    guard let config = try files.settings(ModelConfig.file), files[ModelOutput.modulesFile] == nil else { return false }
     return DecoderArchitecture.named(try config.string("model_type", default: "")) != nil
   }
 

@@ -19,7 +19,8 @@ struct DecoderModel: Sendable {
   }
 
   /// Computes a pass: stores keys and values of its tokens in their pages, and leaves the wanted logits, a row of
-  /// `weights.head.width` for each part that wants them, in `activations.logits`.
+  /// `weights.head.width` for each part that wants them, in `activations.logits`; or its last tokens' vectors behind the
+  /// last norm, rows of `hiddenSize`, in `activations.normed`.
   ///
   /// The caller has checked that every id has a row, every position a page, and that all of it fits the activations.
   func compute(_ step: DecoderStep, using activations: DecoderActivations) {
@@ -41,6 +42,7 @@ private final class DecoderPass: @unchecked Sendable {
   private let tokens: [Int32]
   /// Rows whose logits are wanted.
   private let wanted: [Int]
+  private let givesVectors: Bool
   /// The pages of all parts, one behind the other; not changed once made.
   private let pages: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   /// Pieces of attention: a part's tokens by a head of keys.
@@ -57,6 +59,7 @@ private final class DecoderPass: @unchecked Sendable {
 
   init(_ model: DecoderModel, _ step: DecoderStep, _ activations: DecoderActivations) {
     (self.model, config, a, rows) = (model, model.config, activations, step.rows)
+    givesVectors = step.givesVectors
     var parts: [Part] = []
     var (pages, tokens, wanted): ([UnsafeMutableRawPointer?], [Int32], [Int]) = ([], [], [])
     var pieces: [(part: Int, tokens: Range<Int>, head: Int)] = []
@@ -245,7 +248,7 @@ private final class DecoderPass: @unchecked Sendable {
     }
   }
 
-  /// The wanted logits.
+  /// The wanted logits or vectors.
   private func finish() {
     let (weights, width) = (model.weights, config.hiddenSize)
     a.team.each(wanted.count, unit: 1) { some, _ in
@@ -254,8 +257,9 @@ private final class DecoderPass: @unchecked Sendable {
           self.a.hidden.pointer + self.wanted[index] * width, 1, width, weights.outputNorm.pointer,
           self.config.normEpsilon, self.a.normed.pointer + index * width)
       }
-      weights.head.prepare(self.a.normed.pointer, rows: some, using: self.a.products)
+      if !self.givesVectors { weights.head.prepare(self.a.normed.pointer, rows: some, using: self.a.products) }
     }
+    guard !givesVectors else { return }
     multiply([weights.head], by: a.normed, rows: wanted.count, CB_BIAS, to: a.logits, stride: weights.head.width)
   }
 }

@@ -9,11 +9,13 @@ struct DecoderStep {
     let position: Int
     /// The sequence's pages by position; there is one for each of these tokens and all before.
     let pages: [UnsafeMutableRawPointer?]
-    /// Whether the logits behind the last of them are wanted.
+    /// Whether the logits behind the last of them are wanted, or its vector.
     let wantsLogits: Bool
   }
 
   let parts: [Part]
+  /// Whether vectors are wanted in the place of logits.
+  var givesVectors = false
 
   /// Tokens in all.
   var rows: Int { parts.reduce(0) { $0 + $1.tokens.count } }

@@ -1,4 +1,5 @@
-/// A model that turns texts into embeddings, or with a classification head into scores: tokenizer, encoder, pooling.
+/// A model that turns texts into embeddings, or with a classification head into scores: tokenizer, encoder or decoder,
+/// pooling.
 /// Synchronous; one call runs at a time, on several threads of its own. Holds the weights until it is freed, and wipes
 /// them then.
 package final class EmbeddingModel: Sendable {
@@ -17,7 +18,12 @@ package final class EmbeddingModel: Sendable {
   /// Whether int8 uses scales that were made when the model was published.
   package let isCalibrated: Bool
 
-  private let encoder: SequenceEncoder
+  private enum Engine: Sendable {
+    case encoder(SequenceEncoder)
+    case decoder(SequenceDecoder)
+  }
+
+  private let engine: Engine
 
   /// Floats of a result: of an embedding, or one for each label.
   package var dimensions: Int { config.dimensions }
@@ -32,7 +38,12 @@ package final class EmbeddingModel: Sendable {
     if case .classification(let head) = config.output { head.labels } else { [] }
   }
   /// Types of the weights in their files, sorted: `F32`, say.
-  package var elementTypes: [String] { encoder.elementTypes }
+  package var elementTypes: [String] {
+    switch engine {
+    case .encoder(let encoder): encoder.elementTypes
+    case .decoder(let decoder): decoder.elementTypes
+    }
+  }
 
   /// Reads a model. `weights` are its safetensors files, whole; they are copied, and free again when this returns.
   /// `threads`: at most so many; 0 takes the processors that there are.
@@ -44,10 +55,18 @@ package final class EmbeddingModel: Sendable {
     config = try ModelConfig(files: files)
     tokenizer = try ItemTokenizer(files: files, config: config)
     let weights = try ModelWeights(weights, clear: files, config: config)
+    if let decoder = config.decoder {
+      isCalibrated = false
+      engine = .decoder(
+        try SequenceDecoder(weights, config: config, decoder: decoder, precision: precision, threads: threads))
+      return
+    }
     let scales = precision == .int8 ? try Int8Scales(files: files) : nil
     isCalibrated = scales != nil
-    encoder = try SequenceEncoder(
-      weights, config: config, precision: precision, threads: threads, calibration: scales.map { .scales($0) } ?? .none)
+    engine = .encoder(
+      try SequenceEncoder(
+        weights, config: config, precision: precision, threads: threads,
+        calibration: scales.map { .scales($0) } ?? .none))
   }
 
   /// The same, of a model whose weights are one file.
@@ -73,8 +92,18 @@ package final class EmbeddingModel: Sendable {
 
   /// The results of a batch, in its order: embeddings, or the scores of the labels. Each depends on its own input alone,
   /// bit for bit.
-  package func embed(_ batch: [TokenizedInput]) throws(Failure) -> [[Float]] { try encoder.compute(batch) }
+  package func embed(_ batch: [TokenizedInput]) throws(Failure) -> [[Float]] {
+    switch engine {
+    case .encoder(let encoder): try encoder.compute(batch)
+    case .decoder(let decoder): try decoder.compute(batch)
+    }
+  }
 
   /// Wipes the activations: call it between jobs.
-  package func wipe() { encoder.wipe() }
+  package func wipe() {
+    switch engine {
+    case .encoder(let encoder): encoder.wipe()
+    case .decoder(let decoder): decoder.wipe()
+    }
+  }
 }

@@ -6,6 +6,24 @@ package struct ModelFootprint: Sendable, Equatable {
   package let activationBytesPerThread: UInt64
 
   package init(_ config: ModelConfig, precision: Precision) {
+    if let decoder = config.decoder {
+      self.init(embeddingsOf: decoder, maximumTokens: config.maximumTokens, precision: precision)
+    } else {
+      self.init(encoder: config, precision: precision)
+    }
+  }
+
+  /// Of a decoder that gives embeddings. All threads share one pass; keys and values of the longest text are counted as
+  /// one thread's.
+  private init(embeddingsOf decoder: DecoderConfig, maximumTokens: Int, precision: Precision) {
+    let footprint = DecoderFootprint(decoder, precision: precision)
+    weightBytes = footprint.weightBytes
+    activationBytesPerThread =
+      footprint.activationBytes(rows: SequenceDecoder.tokensPerStep, sequences: 0, threads: 1)
+      + UInt64(SequenceDecoder.pages(maximumTokens: maximumTokens)) * footprint.pageBytes
+  }
+
+  private init(encoder config: ModelConfig, precision: Precision) {
     let (hidden, inner, float) = (config.hiddenSize, config.intermediateSize, 4)
     // Tables, norms and biases are floats in every precision.
     var floats = (config.vocabularySize + config.positions + max(config.segments, 1) + 2) * hidden

@@ -149,8 +149,9 @@ extension ModelFolder {
   /// A folder with both safetensors files and a GGUF file is taken for what config.json says.
   package func decoder() throws(ModelError) -> DecoderFolder? {
     let json = try read(ModelConfig.file)
-    let config = json.map { ModelFiles([ModelConfig.file: $0]) }
-    let isDecoder = try config.map { (files) throws(ModelError) in try DecoderConfig.isDecoder(files) } ?? false
+    var files: [String: [UInt8]] = [:]
+    (files[ModelConfig.file], files[ModelOutput.modulesFile]) = (json, try read(ModelOutput.modulesFile))
+    let isDecoder = try DecoderConfig.isDecoder(ModelFiles(files))
     let names = names()
     let ggufs = names.filter { $0.hasSuffix(".gguf") }.sorted()
     let hasWeights = names.contains(WeightsFile.name) || names.contains(ShardIndex.file)

@@ -16,6 +16,7 @@ package struct ItemTokenizer: Sendable {
 
   init(files: ModelFiles, config: ModelConfig) throws(ModelError) {
     tokenizer = try Tokenizer(files: files, config: config)
+    if config.decoder != nil { try Self.checkLastToken(files, tokenizer) }
     prompts = config.prompts
     usesSegments = config.usesSegments
     maximumTokens = config.maximumTokens

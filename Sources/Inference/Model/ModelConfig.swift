@@ -3,7 +3,10 @@
 package struct ModelConfig: Sendable {
   /// The `model_type`, such as `bert`.
   package var architectureName: String { architecture.name }
+  /// Of an encoder. Of a decoder it has the name alone.
   let architecture: EncoderArchitecture
+  /// Set where a decoder gives the embeddings; of what is below, the numbers are its.
+  package let decoder: DecoderConfig?
   /// Width of a token's vector.
   package let hiddenSize: Int
   package let layers: Int
@@ -20,7 +23,7 @@ package struct ModelConfig: Sendable {
   let activation: Activation
   package let layerNormEpsilon: Float
   /// How token vectors become a result.
-  package private(set) var output: ModelOutput
+  package internal(set) var output: ModelOutput
   /// Texts that may be put before an input.
   package let prompts: Prompts
   /// Whether the second text of a pair is of another segment than the first, where the tokenizer says so.
@@ -63,7 +66,16 @@ package struct ModelConfig: Sendable {
   /// Throws `ModelError` with the file and the member that are missing, out of bounds or not supported.
   package init(files: ModelFiles) throws(ModelError) {
     guard let config = try files.settings(Self.file) else { throw ModelError(Self.file, "is missing") }
+    if try Self.isEmbeddingDecoder(files, config) {
+      try self.init(decoderOf: files, config)
+    } else {
+      try self.init(encoderOf: files, config)
+    }
+  }
+
+  private init(encoderOf files: ModelFiles, _ config: SettingsReader) throws(ModelError) {
     architecture = try Self.architecture(config)
+    decoder = nil
     try config.require("position_embedding_type", "absolute", default: "absolute")
     for name in ["is_decoder", "add_cross_attention"] where try config.bool(name, default: false) {
       throw config.failure(name, "is true; only encoders are supported")
@@ -142,7 +154,7 @@ package struct ModelConfig: Sendable {
     return !["PreTrainedTokenizerFast", "TokenizersBackend"].contains(name)
   }
 
-  private static func maximumTokens(_ files: ModelFiles, positions: Int) throws(ModelError) -> Int {
+  static func maximumTokens(_ files: ModelFiles, positions: Int) throws(ModelError) -> Int {
     if let sentence = try files.settings(sentenceFile) {
       if try sentence.bool("do_lower_case", default: false) {
         throw sentence.failure("do_lower_case", "is true; let the tokenizer lower the case")

@@ -59,9 +59,15 @@ package struct ModelFolder: Sendable {
       files: files, unless: try ReadOnlyFile(path(of: WeightsFile.name), name: WeightsFile.name) != nil)
     let encoder = try weights(index?.shards ?? [WeightsFile.name])
     let directory = try TensorDirectory(encoder.map(\.header), index: index)
-    let tensors = try EncoderTensors(checking: directory, config: config)
-    var types = Set(tensors.types(directory))
-    var (sealed, parameters) = (encoder, tensors.parameters)
+    var (types, parameters, sealed): (Set<String>, Int, [(header: SafetensorsHeader, size: Int)])
+    sealed = encoder
+    if let decoder = config.decoder {
+      let tensors = try DecoderTensors(checking: directory, config: decoder)
+      (types, parameters) = (Set(tensors.types(directory)), tensors.parameters)
+    } else {
+      let tensors = try EncoderTensors(checking: directory, config: config)
+      (types, parameters) = (Set(tensors.types(directory)), tensors.parameters)
+    }
     if let module = config.dense {
       let file = try weights([module.weightsFile])
       let directory = try TensorDirectory(file.map(\.header))
