@@ -52,7 +52,7 @@ struct DecoderGGUFTests {
     let header = try bytes.withUnsafeBytes { try GGUFHeader(parsing: $0, fileSize: bytes.count, file: "m.gguf") }
     let tokenizer = try Tokenizer(header, maximumTokens: 1 << 20)
     let digests = TokenTexts.digests(in: "gguf-digests.txt")
-    let inputs = TokenTexts.all.prefix(2000).map { tokenizer.tokenize($0) }
+    let inputs = GGUFTokenizerTests.texts(name).map { tokenizer.tokenize($0) }
     let (ours, theirs) = (TokenTexts.digests(of: inputs), try #require(digests["\(name)-gguf"]))
     #expect(ours.count == theirs.count && theirs.indices.filter { ours[$0] != theirs[$0] } == [])
     let decoder = try #require(tokenizer.decoder)

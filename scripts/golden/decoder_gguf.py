@@ -146,38 +146,54 @@ def quantized(folder, name):
     model(folder / name, kind, {key: value.detach().numpy() for key, value in made.named_parameters()})
 
 
-def tokenizer(folder, name):
-    """The tokenizer of a tokenizer.json as metadata, and what `tokenizers` makes of it without the tokens that GGUF
-    cannot say."""
-    file = json.loads((folder / f"{name}.json").read_text("utf-8"))
-    file["added_tokens"] = [token for token in file["added_tokens"] if token["special"]]
-    special = {token["content"] for token in file["added_tokens"]}
+def metadata(path, name, file, pre):
+    """A GGUF file of nothing but a tokenizer. `pre`: llama.cpp's name of how words are parted; None for SentencePiece's."""
+    kinds = {token["content"]: 3 if token["special"] else 4 for token in file["added_tokens"]}
     tokens = dict(file["model"]["vocab"]) | {token["content"]: token["id"] for token in file["added_tokens"]}
     tokens = sorted(tokens, key=tokens.get)
-    writer = gguf.GGUFWriter(folder / f"{name}.gguf", "llama")
+    writer = gguf.GGUFWriter(path, "llama")
     writer.add_token_list(tokens)
     first = "<s>" if name == "llama2" else "<|begin_of_text|>"
     writer.add_bos_token_id(tokens.index(first))
     writer.add_add_bos_token(True)
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in file["model"]["merges"]]
-    if name == "llama2":
+    if pre is None:
         scores = {}
         for merge in merges:
             scores.setdefault(merge.replace(" ", ""), -float(len(scores)))
         writer.add_tokenizer_model("llama")
         writer.add_token_scores([scores.get(token, -1e6) for token in tokens])
-        writer.add_token_types([2 if token == "<unk>" else 3 if token in special else 6 if token.startswith("<0x") else 1
+        writer.add_token_types([2 if token == "<unk>" else kinds.get(token, 6 if token.startswith("<0x") else 1)
                                 for token in tokens])
     else:
         writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre("llama-bpe")
-        writer.add_token_types([3 if token in special else 1 for token in tokens])
+        writer.add_tokenizer_pre(pre)
+        writer.add_token_types([kinds.get(token, 1) for token in tokens])
         writer.add_token_merges(merges)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
+
+
+def sayable(path):
+    """A tokenizer.json whose added tokens ask for nothing that GGUF cannot say."""
+    file = json.loads(path.read_text("utf-8"))
+    for token in file["added_tokens"]:
+        token |= {name: False for name in ["single_word", "lstrip", "rstrip", "normalized"]}
+    return file
+
+
+def with_special(texts, name):
+    """Some of the texts with a special token inside."""
+    return [text.replace("<l>", "</s>" if name == "llama2" else "<|eot_id|>") for text in texts]
+
+
+def tokenizer(folder, name):
+    """The tokenizer of a tokenizer.json as metadata, and what `tokenizers` makes of it."""
+    file = sayable(folder / f"{name}.json")
+    metadata(folder / f"{name}.gguf", name, file, None if name == "llama2" else "llama-bpe")
     random = Random(20260402)
-    texts = [text(random) for _ in range(FEW)]
+    texts = with_special([text(random) for _ in range(FEW)], name)
     made = Tokenizer.from_str(json.dumps(file))
     return [f"{name}-gguf " + " ".join(digests(made, texts)), f"{name}-gguf-decoded " + " ".join(decoded(made, texts))]
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes the reference data of Tests/Vectors/inference, encoders, decoders and tokenizers and the tokenizer's Unicode tables
-# again, from the Python originals. PyTorch comes with gigabytes of wheels: this is never part of `make test`.
+# Makes the reference data of Tests/Vectors/inference, encoders, decoders, decoder-embeddings and tokenizers and the
+# tokenizer's Unicode tables again, from the Python originals. PyTorch comes with gigabytes of wheels, and llama.cpp is
+# compiled: this is never part of `make test`.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -29,5 +30,8 @@ mv "$classes.new" "$classes"
 "$venv/bin/python" scripts/golden/chat_templates.py Tests/Vectors/chat-templates
 "$venv/bin/python" scripts/golden/decoder_tokens.py Tests/Vectors/tokenizers
 "$venv/bin/python" scripts/golden/decoder_gguf.py Tests/Vectors
+"$venv/bin/python" scripts/golden/decoder_types.py Tests/Vectors/decoders
+"$venv/bin/python" scripts/golden/gguf_tokens.py Tests/Vectors/tokenizers
+"$venv/bin/python" scripts/golden/decoder_embeddings.py Tests/Vectors/decoder-embeddings
 git --no-pager diff --stat -- Tests/Vectors/inference Tests/Vectors/encoders Tests/Vectors/gguf Tests/Vectors/decoders \
-  Tests/Vectors/tokenizers Tests/Vectors/chat-templates "$tables" "$classes"
+  Tests/Vectors/decoder-embeddings Tests/Vectors/tokenizers Tests/Vectors/chat-templates "$tables" "$classes"
