@@ -16,6 +16,7 @@ PURGE ?= 0
 BIN ?=
 STORE ?= dir
 DOCS ?= jobs/sample
+MODEL ?=
 SECONDS ?= 60
 BUNDLES ?= 10000
 WORKERS ?= 4
@@ -32,7 +33,7 @@ TENANTS ?= 0
 SCHEDULE ?=
 SEED ?= 1
 
-.PHONY: help deps model build demo nightly demo-attack test test-tools test-s3-second bench-s3 image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
+.PHONY: help deps model build demo nightly summaries demo-attack test test-tools test-s3-second bench-s3 image emulator test-enclave check-infra lint fuzz golden build-install install check-install uninstall load load-real soak bench bench-queue clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +54,10 @@ demo: deps model ## A whole job on this machine; DOCS=folder-or-file, STORE=s3 f
 nightly: deps model ## Three nights of a schedule with `ephemeral sync`, and an audit that names a lost one (docs/nightly.md)
 	@swift build $(SWIFT_FLAGS)
 	@scripts/nightly-example.sh
+
+summaries: deps ## Two nights of documents that become summaries, JSON of a schema (docs/generation.md); MODEL=folder of a decoder
+	@swift build $(SWIFT_FLAGS)
+	@scripts/summaries-example.sh $(MODEL)
 
 demo-attack: ## After a demo: play the host, and read each refusal
 	@scripts/demo-attack.sh

@@ -1,5 +1,6 @@
 # What demo.sh and demo-attack.sh share: where things are, and how parts are started and stopped. Sourced, not run.
-# Callers set: root (the checkout) and bin (the programs).
+# Callers set: root (the checkout) and bin (the programs), and for another model than the demo's model_folder,
+# model_operations and model_weights (the policy's formats and dtypes).
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold= plain=; fi
 pids=()
@@ -122,7 +123,7 @@ prepare_parties() {
     run "$bin/ephemeral" setup --store "$store" --profile demo --class development \
       --root "$cloud/attestation-root.pem" --policy-key "$officer/policy.pub" --name analyst
   fi
-  model=$("$bin/ephemeral" models publish "$root/.cache/models/all-MiniLM-L6-v2" --home "$owner" --store "$store" \
+  model=$("$bin/ephemeral" models publish "${model_folder:-$root/.cache/models/all-MiniLM-L6-v2}" --home "$owner" --store "$store" \
     --kms-key "$model_key" --aws-profile "$cloud/credentials:publisher" --kms-endpoint "unix:$sockets/kms.sock" \
     --kms-roots "$cloud/kms-roots.pem")
   echo "model $model"
@@ -153,8 +154,9 @@ measurements:
 epoch_key: $epoch_key
 minimum_epoch: $minimum
 epoch_validity_hours: 168
+${model_weights:-}
 submitters:
-$("$bin/ephemeral" keys export --name analyst --model "$model" 2>/dev/null | sed 's/^/  /')
+$("$bin/ephemeral" keys export --name analyst --operation "${model_operations:-embed}" --model "$model" 2>/dev/null | sed 's/^/  /')
 publishers:
 $("$bin/ephemeral" keys export --publisher --name models-team --model-key "$model_key" --home "$owner" 2>/dev/null | sed 's/^/  /')
 POLICY

@@ -26,9 +26,13 @@ final class Desk {
 
   /// - Parameters:
   ///   - tiny: the published model.
+  ///   - decoder: a model that makes texts, in its place.
   ///   - operation: what the policy lets the analyst ask of it.
-  init(tiny: TinyModel = TinyModel(words: TinyModel.office, seed: 1), operation: String = "embed") throws {
-    self.operation = operation
+  init(
+    tiny: TinyModel = TinyModel(words: TinyModel.office, seed: 1), decoder: TinyDecoder? = nil,
+    operation: String = "embed"
+  ) throws {
+    self.operation = decoder == nil ? operation : "generate"
     folder = FileManager.default.temporaryDirectory.appending(path: "desk-\(UUID().uuidString)").path
     home = ClientHome(path: "\(folder)/home")
     try home.create()
@@ -40,12 +44,12 @@ final class Desk {
     submitterKey = try home.keys.generate(.submitter)
     profile = try TrustStore(home: home).add(
       name: "dev", evidenceClass: .development, rootPEM: enclave.rootPEM, policyKey: policyKey.verifyingKey)
-    try tiny.write(to: "\(folder)/model")
+    if let decoder { try decoder.write(to: "\(folder)/model") } else { try tiny.write(to: "\(folder)/model") }
     model = try ModelPublisher(store: store, kms: LocalKeys()).publish(
       folder: "\(folder)/model", name: "tiny", key: try KMSKeyARN(TestEnclave.modelKey), publisher: publisherKey,
       nowMs: Self.nowMs
     ).manifest.digest
-    policy = try Self.sign(1, policyKey, publisherKey, submitterKey, [model], operation)
+    policy = try Self.sign(1, policyKey, publisherKey, submitterKey, [model], self.operation)
     try install(policy)
     try announce(try enclave.announcement(policy, atMs: Self.nowMs))
   }
@@ -64,7 +68,7 @@ final class Desk {
       ],
       publishers: [
         PolicyPublisher(name: "owner", key: publisher.verifyingKey, modelKey: TestEnclave.modelKey)
-      ], formats: ["safetensors"], dtypes: ["F32"], maximumItems: 1000, maximumInputBytes: 1 << 20,
+      ], formats: ["safetensors"], dtypes: ["F32", "BF16"], maximumItems: 1000, maximumInputBytes: 1 << 20,
       recoveryRecipients: [], requireHybridTLS: true, useFIPSEndpoint: false)
     change(&claims)
     return try Signed.sign(claims, with: key)

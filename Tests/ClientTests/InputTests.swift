@@ -27,7 +27,7 @@ struct InputTests {
     defer { try? FileManager.default.removeItem(atPath: path) }
     func problems(_ operation: ModelOperation) throws -> [String] {
       try InputSurveyor(
-        tokenizer: nil, operation: operation, dimensions: nil, maximumItems: 10, maximumBytes: 1 << 20
+        tokenizer: nil, plan: LinePlan(operation: operation), dimensions: nil, maximumItems: 10, maximumBytes: 1 << 20
       ).survey(JSONLFile(path: path)).problems.map { "\($0.place) \($0.code)" }
     }
     #expect(try problems(.embed) == ["line 1 unsupported_input"])

@@ -44,7 +44,8 @@ struct ReproductionTests {
         .computed(
           {
             LineComputer(
-              model: model, name: name, format: .idText, writesFloats: $0.encoding == "float", prompt: $0.prompt)
+              model: model, name: name, format: .idText, writesFloats: $0.encoding == "float", prompt: $0.prompt
+            ).compute
           }, precision: said.rawValue, forge: forge))
     }
 
@@ -188,12 +189,12 @@ struct ReproductionTests {
     try desk.finish(
       entry,
       .computed(
-        { _ in LineComputer(model: model, name: "tiny", format: .idText, writesFloats: false, prompt: nil) },
+        { _ in LineComputer(model: model, name: "tiny", format: .idText, writesFloats: false, prompt: nil).compute },
         precision: "fp32"))
     let examined = try desk.examine(entry)
     let reproducer = try ResultReproducer(
       try #require(examined.results), receipt: try examined.verified().claims)
-    let found = try reproducer.reproduce(folder, with: model, named: "tiny")
+    let found = try reproducer.reproduce(folder, with: .encoder(model), named: "tiny")
     #expect(found.items == 3 && found.differingCount == 0)
   }
 

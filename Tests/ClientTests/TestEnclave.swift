@@ -107,7 +107,7 @@ struct TestEnclave {
     case made
     /// A model's, in what the receipt then calls `precision`; `forge` may change the result of an item.
     case computed(
-      (JobManifestClaims) -> LineComputer, precision: String,
+      (JobManifestClaims) throws -> ([GenerationComputer.Line]) -> [LineComputer.Result], precision: String,
       forge: (Int, LineComputer.Result) throws -> LineComputer.Result = { $1 })
 
     var precision: String { if case .computed(_, let precision, _) = self { precision } else { "fp32" } }
@@ -128,7 +128,7 @@ struct TestEnclave {
       var splitter = LineSplitter()
       // The line's own number.
       _ = splitter.feed([UInt8](repeating: 0x0A, count: index))
-      let result = try forge(index, computer(claims).compute(splitter.feed(line + [0x0A]).map { (index, $0) })[0])
+      let result = try forge(index, computer(claims)(splitter.feed(line + [0x0A]).map { (index, $0) })[0])
       return (result.isComputed, result.line, UInt64(result.tokens), result.truncated)
     }
   }

@@ -198,7 +198,8 @@ final class TestWorld {
     return JobManifestClaims(
       policyVersion: 5, sealingKey: SHA256.digest(of: sealingKey.publicKey), createdMs: Self.now,
       notAfterMs: Self.now + 600_000, salt: (0..<32).map { _ in .random(in: 0...255) }, operation: operation,
-      encoding: "base64", seed: 0, model: modelDigest, precision: "fp32", inputFormat: .idText,
+      encoding: "base64", seed: 0, model: modelDigest, precision: "fp32",
+      inputFormat: decoder == nil ? .idText : .openAI,
       inputSHA256: SHA256.digest(of: input), inputItems: UInt64(items), inputBytes: UInt64(input.count),
       recipients: [recipient.recipient.publicKey],
       stream: StreamPosition(

@@ -20,6 +20,8 @@ final class Office: @unchecked Sendable {
   let real: String?
   /// A cross-encoder and a classifier, where the store is a folder; their folders have these names.
   let reranker, classifier: String?
+  /// A model that makes texts; its folder has this name.
+  let writer: String?
   /// What every command of the analyst has in its environment.
   let environment: [String: String]
   /// The policy's parts that do not change, as YAML.
@@ -75,6 +77,12 @@ final class Office: @unchecked Sendable {
     }
     reranker = try head("reranker", ["relevance"])
     classifier = try head("classifier", ["report", "memo", "note"])
+    if remote == nil, !tinyAlone {
+      try TinyDecoder().write(to: theatre.path("writer"))
+      writer = try published(theatre.path("writer"), environment)
+    } else {
+      writer = nil
+    }
 
     try theatre.succeed(
       program,
@@ -82,15 +90,17 @@ final class Office: @unchecked Sendable {
         "setup", "--profile", "dev", "--class", "development", "--root", "\(theatre.cloudState)/attestation-root.pem",
         "--policy-key", theatre.path("officer/policy.pub"), "--store", store, "--model", "tiny",
       ], environment: environment)
-    let models = [tiny] + [real, reranker, classifier].compactMap(\.self)
+    let models = [tiny] + [real, reranker, classifier, writer].compactMap(\.self)
+    let operations = ["embed", "classify", "score", "generate"].flatMap { ["--operation", $0] }
     let submitter = try theatre.succeed(
-      program, ["keys", "export", "--name", "analyst"] + models.flatMap { ["--model", $0] }, environment: environment
-    ).replacing("operations: [embed]", with: "operations: [embed, classify, score]")
+      program, ["keys", "export", "--name", "analyst"] + operations + models.flatMap { ["--model", $0] },
+      environment: environment)
     let publisher = try theatre.succeed(
       program, ["keys", "export", "--publisher", "--name", "owner", "--model-key", arns.model] + owner,
       environment: environment)
     parties = """
       epoch_key: \(arns.epoch)
+      dtypes: [F32, BF16]
       submitters:
       \(submitter)
       publishers:

@@ -10,8 +10,15 @@ extension ResultReproducer {
   /// - Parameter texts: those that the publisher calibrated with beside the built-in ones.
   /// - Throws: ``ClientError`` of kind `input` for other files or scales than the published ones, `notFound` for a file
   ///   that is not there.
-  package func model(_ published: PublishedModel, folder path: String, texts: [String]) throws -> EmbeddingModel {
+  package func model(_ published: PublishedModel, folder path: String, texts: [String]) throws -> JobModel {
     let folder = ModelFolder(path: path)
+    if published.claims.operations == [ModelOperation.generate.rawValue] {
+      do {
+        return .decoder(try decoder(published.claims, folder))
+      } catch let error as ModelError {
+        throw ClientError(.input, "\(path) cannot be computed with: \(error)", remedy: "mend the folder")
+      }
+    }
     var clear: [String: [UInt8]] = [:]
     var weights: [(name: String, bytes: [UInt8])] = []
     for file in published.claims.files where file.name != ModelManifestClaims.int8Scales {
@@ -25,11 +32,42 @@ extension ResultReproducer {
         {
           clear[file.name] = try Self.scales(file, ModelFiles(clear), weights, texts)
         }
-        return try EmbeddingModel(files: ModelFiles(clear), weights: weights, precision: precision)
+        return .encoder(try EmbeddingModel(files: ModelFiles(clear), weights: weights, precision: precision))
       }
     } catch let error as ModelError {
       throw ClientError(.input, "\(path) cannot be computed with: \(error)", remedy: "mend the folder")
     }
+  }
+
+  /// A model that continues texts, its weights packed as they are read.
+  private func decoder(_ claims: ModelManifestClaims, _ folder: ModelFolder) throws -> GenerationModel {
+    let weights = claims.files.filter { $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".gguf") }
+    let context = Int(clamping: claims.maximumTokens)
+    let loader: DecoderLoader
+    if let file = weights.first, file.name.hasSuffix(".gguf") {
+      loader = DecoderLoader(ggufFile: file.name, contextLength: context)
+    } else {
+      var clear: [String: [UInt8]] = [:]
+      for file in claims.files where !weights.contains(file) { clear[file.name] = try Self.read(file, folder) }
+      loader = try DecoderLoader(
+        files: ModelFiles(clear), precision: precision, weightFiles: weights.map(\.name), contextLength: context)
+    }
+    for file in weights {
+      let stream = try loader.stream(file.name, size: Int(clamping: file.size))
+      let source = try OpenedFile(reading: folder.path(of: file.name))
+      var (hasher, count) = (SHA256(), UInt64(0))
+      while true {
+        let piece = try source.read(upTo: 1 << 20)
+        if piece.isEmpty { break }
+        count += UInt64(piece.count)
+        guard count <= file.size else { throw Self.wrong(file) }
+        hasher.update(data: piece)
+        try piece.withUnsafeBytes { bytes in Result { () throws(ModelError) in try stream.append(bytes) } }.get()
+      }
+      guard count == file.size, hasher.value() == file.sha256 else { throw Self.wrong(file) }
+      try stream.finish()
+    }
+    return try loader.finish()
   }
 
   private static func scales(

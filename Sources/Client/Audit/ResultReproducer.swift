@@ -31,7 +31,8 @@ package struct Reproduction: Sendable, Equatable {
 /// Computes a job again from the submitted input and the model's folder, and holds every line to the one that the
 /// receipt's Merkle root binds. Memory: one window of items, and the model.
 package struct ResultReproducer {
-  private static let windowItems = 64
+  /// Items computed together: texts are the faster the more there are.
+  private static let (windowItems, textWindowItems) = (64, 512)
   private static let windowBytes = 4 << 20
 
   private let results: OpenedResults
@@ -66,11 +67,13 @@ package struct ResultReproducer {
   ///   - input: what was submitted; lines that no item is made of are passed over.
   ///   - model: loaded by ``model(_:folder:texts:)``.
   ///   - name: the model's in its manifest, which the lines repeat.
+  ///   - task: what was asked about each document, where lines were made of them.
   ///   - progress: items so far.
   /// - Throws: ``ClientError`` of kind `notFound` for an input that lacks an item, `rejected` where the model does
   ///   something else than the manifest asks for.
   package func reproduce(
-    _ input: any InputOrigin, with model: EmbeddingModel, named name: String, progress: (UInt64) -> Void = { _ in }
+    _ input: any InputOrigin, with model: JobModel, named name: String, task: DocumentTask? = nil,
+    progress: (UInt64) -> Void = { _ in }
   ) throws -> Reproduction {
     let claims = results.manifest.claims
     guard model.operation.rawValue == claims.operation else {
@@ -78,15 +81,14 @@ package struct ResultReproducer {
         .rejected, "the manifest asks to \(claims.operation.prefix(16)), which this model does not",
         remedy: "keep the receipt and ask", by: .operator_)
     }
-    let computer = LineComputer(
-      model: model, name: name, format: claims.inputFormat == .openAI ? .openAI : .idText,
-      writesFloats: claims.encoding == "float", prompt: claims.prompt)
+    let compute = try computer(model, name)
+    let windowItems = model.operation == .generate ? Self.textWindowItems : Self.windowItems
     var found = Reproduction(precision: precision)
     var window: [Expected] = []
     var windowBytes = 0
     func computeWindow() {
       let lines = window.map { (index: Int(clamping: $0.record.index), line: $0.input) }
-      for (expected, result) in zip(window, computer.compute(lines)) {
+      for (expected, result) in zip(window, compute(lines)) {
         found.items += 1
         guard let what = Self.difference(expected, result) else { continue }
         found.differingCount += 1
@@ -101,17 +103,22 @@ package struct ResultReproducer {
 
     let items = try results.openItems()
     var next = try items.next()
+    var plan = CanonicalLines(input.kind, LinePlan(operation: model.operation, task: task, model: name))
+    var position: UInt64 = 0
     // Numbers the lines as the enclave did, since an error names its line.
     var splitter = LineSplitter(limit: Limits.inputLineBytes)
     _ = try input.forEach { piece in
+      defer { position += 1 }
       // What was left out when it was submitted has no record, and is no line of the sealed input.
-      guard let item = next, let bytes = Self.line(piece), SHA256.digest(of: bytes) == item.record.input else { return }
+      guard let item = next, let bytes = Self.line(piece, position, &plan),
+        SHA256.digest(of: bytes) == item.record.input
+      else { return }
       for line in splitter.feed(bytes + [UInt8(ascii: "\n")]) {
         window.append(Expected(record: item.record, line: item.line, input: line))
       }
       windowBytes += bytes.count
       next = try items.next()
-      if window.count >= Self.windowItems || windowBytes >= Self.windowBytes { computeWindow() }
+      if window.count >= windowItems || windowBytes >= Self.windowBytes { computeWindow() }
     }
     computeWindow()
     if let missing = next {
@@ -130,14 +137,38 @@ package struct ResultReproducer {
     let input: LineSplitter.Line
   }
 
+  /// What computes lines as the enclave did.
+  private func computer(
+    _ model: JobModel, _ name: String
+  ) throws -> ([GenerationComputer.Line]) -> [LineComputer.Result] {
+    let claims = results.manifest.claims
+    switch model {
+    case .encoder(let model):
+      return LineComputer(
+        model: model, name: name, format: claims.inputFormat == .openAI ? .openAI : .idText,
+        writesFloats: claims.encoding == "float", prompt: claims.prompt
+      ).compute
+    case .decoder(let model):
+      let computer = try GenerationComputer(
+        model: model, name: name,
+        settings: GenerationComputer.Settings(
+          seed: claims.seed, maximumTokens: claims.maximumOutputTokens.map { Int($0) },
+          createdMs: claims.createdMs, limits: Self.limits(for: model)))
+      return computer.compute
+    }
+  }
+
+  /// Memory for keys and values: several sequences, and one of the whole context in any case.
+  private static func limits(for model: GenerationModel) -> BatchGenerator.Limits {
+    let bytes = max(4 << 30, DecoderRoom.leastBytes(model.footprint, holdsWeights: true))
+    return DecoderRoom(model.footprint, bytes: bytes, holdsWeights: true)?.limits
+      ?? BatchGenerator.Limits(cacheBytes: Int(clamping: bytes))
+  }
+
   /// The job's line of a piece; nil for one that is too long. It need not be one that can be read: what the enclave said
   /// of it is compared as well.
-  private static func line(_ piece: InputPiece) -> [UInt8]? {
-    guard let bytes = piece.bytes else { return nil }
-    return switch piece.place {
-    case .line: bytes
-    case .file(let path): InputItem.idTextLine(id: path, text: String(decoding: bytes, as: UTF8.self))
-    }
+  private static func line(_ piece: InputPiece, _ position: UInt64, _ plan: inout CanonicalLines) -> [UInt8]? {
+    (try? plan.line(piece, position: position))?.bytes ?? (piece.place.isLine ? piece.bytes : nil)
   }
 
   /// What a result has otherwise than its record and line; nil where they are the same.
@@ -155,6 +186,12 @@ package struct ResultReproducer {
 
   /// By how much two lines that ought to be one differ, where both hold numbers: tells a rounding from a falsehood.
   private static func other(_ bound: [UInt8], _ computed: [UInt8]) -> String {
+    if case .completion(let left)? = try? OutputLine(parsing: bound),
+      case .completion(let right)? = try? OutputLine(parsing: computed), left.text != right.text
+    {
+      let same = zip(left.text.utf8, right.text.utf8).prefix { $0 == $1 }.count
+      return "another text from byte \(same) on"
+    }
     guard let left = numbers(bound), let right = numbers(computed), left.count == right.count else {
       return "another line"
     }

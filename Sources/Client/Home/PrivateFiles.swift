@@ -140,6 +140,15 @@ package enum PrivateFiles {
     rmdir(path)
   }
 
+  /// Removes a directory with everything below it, up to 32 levels; links are removed and not followed.
+  package static func removeTree(_ path: String, depth: Int = 32) {
+    for name in (try? names(in: path)) ?? [] {
+      let inner = "\(path)/\(name)"
+      if depth > 0, (try? isDirectory(inner)) == true { removeTree(inner, depth: depth - 1) } else { unlink(inner) }
+    }
+    rmdir(path)
+  }
+
   /// Makes the names in the directory of `path` survive a power cut.
   package static func syncDirectory(of path: String) throws {
     let directory = parent(of: path)

@@ -8,6 +8,9 @@ package enum InputPlace: Hashable, Sendable, CustomStringConvertible {
   /// A path relative to the folder.
   case file(String)
 
+  /// Whether it is a line of a file, and no file.
+  var isLine: Bool { if case .line = self { true } else { false } }
+
   package var description: String {
     switch self {
     case .line(let number): "line \(number)"

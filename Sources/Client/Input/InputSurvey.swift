@@ -40,6 +40,13 @@ package struct InputSurvey: Sendable {
   var refused: Set<UInt64> = []
 }
 
+/// What counts the tokens of lines before anything is sealed.
+package enum SurveyTokenizer: Sendable {
+  case texts(ItemTokenizer)
+  /// Of a model that continues texts, with the job's time, of which its template may tell.
+  case prompts(PromptEncoder, secondsSince1970: Int64)
+}
+
 /// The first pass: judges every piece, digests the lines that the job will have, and counts tokens.
 ///
 /// Memory: one line, and 16 bytes for each id seen.
@@ -47,8 +54,8 @@ package struct InputSurveyor {
   /// Problems that are kept word by word.
   package static let problemLimit = 1000
 
-  private let tokenizer: ItemTokenizer?
-  private let operation: ModelOperation
+  private let tokenizer: SurveyTokenizer?
+  private let plan: LinePlan
   private let prompt: String?
   private let dimensions: Int?
   private let maximumItems: UInt64
@@ -56,16 +63,16 @@ package struct InputSurveyor {
 
   /// - Parameters:
   ///   - tokenizer: the model's, where it stands in clear beside the manifest.
-  ///   - operation: what is to be computed.
+  ///   - plan: what is to be computed, of which lines.
   ///   - prompt: the name of the model's prompt; nil for its default.
   ///   - dimensions: length of the model's embeddings.
   ///   - maximumItems: the policy's bounds.
   package init(
-    tokenizer: ItemTokenizer?, operation: ModelOperation = .embed, prompt: String? = nil, dimensions: Int?,
+    tokenizer: SurveyTokenizer?, plan: LinePlan = LinePlan(), prompt: String? = nil, dimensions: Int?,
     maximumItems: UInt64, maximumBytes: UInt64
   ) {
     self.tokenizer = tokenizer
-    self.operation = operation
+    self.plan = plan
     self.prompt = prompt
     self.dimensions = dimensions
     self.maximumItems = min(maximumItems, UInt64(Limits.itemsPerJob))
@@ -80,7 +87,9 @@ package struct InputSurveyor {
     var survey = InputSurvey()
     survey.tokens = tokenizer == nil ? nil : 0
     var hasher = SHA256()
-    var lines = CanonicalLines(origin.kind)
+    var lines = CanonicalLines(origin.kind, plan)
+    // Schemas are compiled without a vocabulary, to see whether they can be.
+    var constraints = ConstraintCache(prefixes: TokenPrefixes(TokenBytes([])))
     var seen: [ShortDigest: InputPlace] = [:]
     var position: UInt64 = 0
     survey.skipped = try origin.forEach { piece in
@@ -88,15 +97,14 @@ package struct InputSurveyor {
       if position.isMultiple(of: 256) { progress(position) }
       do throws(InputLineError) {
         let line = try lines.line(piece, position: position)
-        try line.item.check(operation)
-        try line.item.check(dimensions: dimensions ?? line.item.dimensions ?? 0)
+        let tokens = try check(line.item, &constraints)
         if let first = seen[ShortDigest(line.item.id)] {
           throw InputLineError(
             code: .duplicateID, message: "the id stands at \(first) already", param: lines.idParameter,
             line: line.item.line)
         }
         seen[ShortDigest(line.item.id)] = piece.place
-        count(line.item, piece.place, &survey)
+        count(tokens, piece.place, &survey)
         hasher.update(data: line.bytes + [0x0A])
         survey.items += 1
         survey.bytes += UInt64(line.bytes.count) + 1
@@ -116,10 +124,33 @@ package struct InputSurveyor {
     return survey
   }
 
-  private func count(_ item: InputItem, _ place: InputPlace, _ survey: inout InputSurvey) {
-    guard let tokenizer else { return }
-    let tokens = tokenizer.tokenize(item.text, pair: item.pair, prompt: prompt)
-    survey.tokens = (survey.tokens ?? 0) + UInt64(tokens.ids.count)
+  /// Refuses what cannot be computed, and counts tokens where the tokenizer is known.
+  private func check(
+    _ item: LineItem, _ constraints: inout ConstraintCache
+  ) throws(InputLineError) -> (count: Int, truncated: Bool)? {
+    switch item {
+    case .input(let item):
+      try item.check(plan.operation)
+      try item.check(dimensions: dimensions ?? item.dimensions ?? 0)
+      guard case .texts(let tokenizer) = tokenizer else { return nil }
+      let tokens = tokenizer.tokenize(item.text, pair: item.pair, prompt: prompt)
+      return (tokens.ids.count, tokens.truncated)
+    case .generation(let item):
+      _ = try constraints.constraint(for: item)
+      guard case .prompts(let encoder, let secondsSince1970) = tokenizer else { return nil }
+      let tokens = try encoder.tokens(of: item, secondsSince1970: secondsSince1970)
+      guard tokens.count < encoder.contextLength else {
+        let failure = GenerationFailure.promptTooLong(tokens: tokens.count, limit: encoder.contextLength)
+        throw InputLineError(
+          code: .contextLengthExceeded, message: failure.description, line: item.line, id: item.id)
+      }
+      return (tokens.count, false)
+    }
+  }
+
+  private func count(_ tokens: (count: Int, truncated: Bool)?, _ place: InputPlace, _ survey: inout InputSurvey) {
+    guard let tokens else { return }
+    survey.tokens = (survey.tokens ?? 0) + UInt64(tokens.count)
     guard tokens.truncated else { return }
     survey.truncated += 1
     if survey.truncatedPlaces.count < 20 { survey.truncatedPlaces.append(place) }
@@ -143,9 +174,11 @@ package struct InputEmitter {
   ///
   /// - Throws: ``ClientError`` of kind `input` when the input is not what it was in the first pass; what was written so
   ///   far must not be used then.
-  package static func emit(_ origin: any InputOrigin, _ survey: InputSurvey, to sink: any ByteSink) throws {
+  package static func emit(
+    _ origin: any InputOrigin, _ survey: InputSurvey, _ plan: LinePlan = LinePlan(), to sink: any ByteSink
+  ) throws {
     var hasher = SHA256()
-    var lines = CanonicalLines(origin.kind)
+    var lines = CanonicalLines(origin.kind, plan)
     var position: UInt64 = 0
     let changed = ClientError(
       .input, "\(origin.name) changed while it was read", remedy: "submit again when nobody is writing to it")
@@ -158,47 +191,6 @@ package struct InputEmitter {
       try sink.write(bytes)
     }
     guard hasher.value() == survey.sha256 else { throw changed }
-  }
-}
-
-/// The job's lines of an input's pieces, the same in both passes.
-struct CanonicalLines {
-  private let kind: InputKind
-  /// Known after the first piece that tells.
-  private(set) var format: InputFormat?
-
-  init(_ kind: InputKind) {
-    self.kind = kind
-    format = kind == .textFiles ? .idText : nil
-  }
-
-  /// Which member holds the id.
-  var idParameter: String? { kind == .textFiles ? nil : format == .openAI ? "custom_id" : "id" }
-
-  /// The line that a piece becomes, and what it says.
-  mutating func line(_ piece: InputPiece, position: UInt64) throws(InputLineError) -> (bytes: [UInt8], item: InputItem)
-  {
-    let number = Int(clamping: position + 1)
-    guard let bytes = piece.bytes else { throw Self.tooLong(number) }
-    switch piece.place {
-    case .file(let path):
-      let line = InputItem.idTextLine(id: path, text: String(decoding: bytes, as: UTF8.self))
-      guard line.count <= LineLimits.lineBytes else { throw Self.tooLong(number) }
-      return (line, try InputItem(parsing: line, line: number, format: .idText))
-    case .line(let lineNumber):
-      let lineFormat: LineFormat
-      switch format {
-      case .openAI: lineFormat = .openAI
-      case .idText: lineFormat = .idText
-      case nil: lineFormat = try LineFormat.detect(firstLine: bytes)
-      }
-      format = lineFormat == .openAI ? .openAI : .idText
-      return (bytes, try InputItem(parsing: bytes, line: lineNumber, format: lineFormat))
-    }
-  }
-
-  private static func tooLong(_ number: Int) -> InputLineError {
-    InputLineError(code: .lineTooLong, message: "longer than \(LineLimits.lineBytes) bytes", line: number)
   }
 }
 

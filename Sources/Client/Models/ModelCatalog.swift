@@ -115,10 +115,25 @@ package struct ModelCatalog {
   /// - Throws: ``ClientError`` of kind `rejected` when a file is not the one that the manifest names.
   package func tokenizer(of model: PublishedModel) throws -> ItemTokenizer? {
     guard !model.claims.operations.contains(ModelOperation.generate.rawValue) else { return nil }
+    return try read(model, needing: [["tokenizer.json", "vocab.txt"]]) { try ItemTokenizer(files: $0) }
+  }
+
+  /// What judges the prompts of a model that makes texts; nil where its files are sealed.
+  ///
+  /// - Throws: as ``tokenizer(of:)``.
+  package func prompts(of model: PublishedModel) throws -> PromptEncoder? {
+    try read(model, needing: [["tokenizer.json"]]) {
+      try PromptEncoder(files: $0, contextLength: Int(clamping: model.claims.maximumTokens))
+    }
+  }
+
+  /// Reads something of the model's clear files; nil where config.json is not among them, or none of a group.
+  private func read<Reader>(
+    _ model: PublishedModel, needing groups: [[String]], _ reader: (ModelFiles) throws -> Reader
+  ) throws -> Reader? {
     let clear = model.claims.files.filter { !$0.isSealed }
-    guard clear.contains(where: { $0.name == "config.json" }),
-      clear.contains(where: { $0.name == "tokenizer.json" || $0.name == "vocab.txt" })
-    else { return nil }
+    let names = Set(clear.map(\.name))
+    guard (groups + [["config.json"]]).allSatisfy({ !names.isDisjoint(with: $0) }) else { return nil }
     var contents: [String: [UInt8]] = [:]
     for file in clear {
       let bytes = try store.getSmall(
@@ -131,7 +146,7 @@ package struct ModelCatalog {
       contents[file.name] = bytes
     }
     do {
-      return try ItemTokenizer(files: ModelFiles(contents))
+      return try reader(ModelFiles(contents))
     } catch {
       throw ClientError(
         .rejected, "the tokenizer of model \(model.claims.name) cannot be read: \(error)",

@@ -9,6 +9,8 @@ package enum ResultsFormat: String, Sendable, CaseIterable {
   case jsonl
   /// `embeddings.npy` with a row for each item, `ids.jsonl` with its id on the same line, `errors.jsonl`.
   case npy
+  /// Made texts as files, one for each item, with `texts.jsonl` as their list, and `errors.jsonl`.
+  case text
 }
 
 /// Writes verified results into a folder that appears whole or not at all.
@@ -24,7 +26,8 @@ package struct ResultsWriter {
 
   /// The names that this program writes; a folder with others in it is never replaced.
   private static let names: Set<String> = [
-    "output.jsonl", "errors.jsonl", "embeddings.npy", "ids.jsonl", "fault.txt", "receipt.cose",
+    "output.jsonl", "errors.jsonl", "embeddings.npy", "ids.jsonl", "fault.txt", "receipt.cose", TextFiles.folder,
+    TextFiles.index,
   ]
 
   /// Whether there is output to use. What a failed or refused job computed before its end would look whole and is not.
@@ -54,7 +57,8 @@ package struct ResultsWriter {
       switch format {
       case .jsonl where hasOutput: try writeLines(.output, to: "\(partial)/output.jsonl")
       case .npy where hasOutput: try writeArray(partial)
-      case .jsonl, .npy: break
+      case .text where hasOutput: try writeTexts(partial)
+      case .jsonl, .npy, .text: break
       }
       if let fault = results.trailer.fault {
         try PrivateFiles.write(Array(fault.utf8) + [0x0A], to: "\(partial)/fault.txt")
@@ -63,7 +67,7 @@ package struct ResultsWriter {
       try PrivateFiles.write(receipt, to: "\(partial)/receipt.cose")
       try replace(path, by: partial, old)
     } catch {
-      PrivateFiles.removeEntry(partial)
+      PrivateFiles.removeTree(partial)
       throw error
     }
     return try PrivateFiles.names(in: path)
@@ -79,7 +83,7 @@ package struct ResultsWriter {
       if isReplaced { try? PrivateFiles.renameDirectory(old, to: path) }
       throw error
     }
-    if isReplaced { PrivateFiles.removeEntry(old) }
+    if isReplaced { PrivateFiles.removeTree(old) }
   }
 
   /// Writes the output lines to a stream; none of a failed or refused job.
@@ -92,6 +96,17 @@ package struct ResultsWriter {
     let output = BufferedSink(try OpenedFile(creating: path))
     try results.forEachLine(file) { try output.write($0 + [0x0A]) }
     try output.finish()
+  }
+
+  private func writeTexts(_ directory: String) throws {
+    var files = try TextFiles(in: directory)
+    try results.forEachLine(.output) { line in
+      guard case .completion(let completion) = try OutputLine(parsing: line) else {
+        throw ClientError(.invalid, "an output line holds no text", remedy: "use --format jsonl")
+      }
+      try files.add(completion)
+    }
+    try files.finish()
   }
 
   private func writeArray(_ directory: String) throws {

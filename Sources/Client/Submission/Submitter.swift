@@ -8,7 +8,14 @@ import Wire
 package struct SubmissionRequest: Sendable {
   /// Name or digest of a model; nil takes the only one that the policy allows.
   package var model: String?
-  package var operation = ModelOperation.embed
+  /// Nil takes what the model does.
+  package var operation: ModelOperation?
+  /// What a model that makes texts is asked about each document; nil where lines say it themselves.
+  package var task: DocumentTask?
+  /// Decides with an item's name what is drawn, for lines that do not say a seed of their own.
+  package var seed: UInt64 = 0
+  /// Tokens of a made text at most, for lines that do not say so.
+  package var maximumOutputTokens = UInt64(GenerationComputer.Settings.defaultMaximumTokens)
   /// Name of the model's prompt to put before each text; nil for the model's default.
   package var prompt: String?
   /// `base64` or `float`, for input lines that do not say.
@@ -45,6 +52,8 @@ package struct PreparedSubmission {
   package let policy: TrustedPolicy
   package let announcement: AcceptedAnnouncement
   package let model: PublishedModel
+  /// What is computed, and of which lines.
+  package let plan: LinePlan
   /// What the worker will compute in, `auto` resolved as it will resolve it under this policy.
   package let precision: String
   package let submitter: PolicySubmitter
@@ -55,10 +64,10 @@ package struct PreparedSubmission {
 
 /// Turns documents into a sealed bundle in the store: prepare (nothing leaves), seal (into the ledger), upload.
 package struct Submitter {
-  private let store: any ObjectStore
-  private let trust: TrustStore
-  private let profile: TrustProfile
-  private let keys: KeyRing
+  let store: any ObjectStore
+  let trust: TrustStore
+  let profile: TrustProfile
+  let keys: KeyRing
   private let ledger: Ledger
 
   package init(home: ClientHome, profile: TrustProfile, store: any ObjectStore) {
@@ -77,69 +86,41 @@ package struct Submitter {
   ) throws -> PreparedSubmission {
     let standing = try standing(request, nowMs: nowMs)
     let (policy, submitter, model) = (standing.policy, standing.submitter, standing.model)
+    let plan = LinePlan(operation: standing.operation, task: request.task, model: model.claims.name)
+    try Self.check(plan, origin.kind)
     let announcement = try trust.announcements(profile).refresh(from: store, policy: policy, nowMs: nowMs)
-    let tokenizer = try ModelCatalog(store: store, policy: policy).tokenizer(of: model)
+    let tokenizer = try tokenizer(of: model, policy, request, nowMs: nowMs)
+    let surveyor = InputSurveyor(
+      tokenizer: tokenizer, plan: plan, prompt: request.prompt, dimensions: Int(clamping: model.claims.dimensions),
+      maximumItems: policy.claims.maximumItems, maximumBytes: policy.claims.maximumInputBytes)
+    let survey = try surveyor.survey(origin, progress: progress)
+    report(survey)
+    try Self.judge(survey, request, origin.name)
+    return PreparedSubmission(
+      request: request, policy: policy, announcement: announcement, model: model, plan: plan,
+      precision: standing.precision, submitter: submitter, origin: origin, survey: survey,
+      recipients: try recipients(request, policy))
+  }
+
+  /// What counts tokens; nil where the model's tokenizer is not public.
+  private func tokenizer(
+    of model: PublishedModel, _ policy: TrustedPolicy, _ request: SubmissionRequest, nowMs: UInt64
+  ) throws -> SurveyTokenizer? {
+    let catalog = ModelCatalog(store: store, policy: policy)
+    if model.claims.operations == [ModelOperation.generate.rawValue] {
+      guard request.prompt == nil else {
+        throw ClientError(
+          .usage, "\(model.claims.name) has no prompts by name", remedy: "leave --prompt out; see --instruction")
+      }
+      return try catalog.prompts(of: model).map { .prompts($0, secondsSince1970: Int64(clamping: nowMs / 1000)) }
+    }
+    let tokenizer = try catalog.tokenizer(of: model)
     if let prompt = request.prompt, let names = tokenizer?.promptNames, !names.contains(prompt) {
       throw ClientError(
         .usage, "\(model.claims.name) has no prompt \(prompt.prefix(64))",
         remedy: names.isEmpty ? "leave --prompt out" : "choose one of \(names.joined(separator: ", "))")
     }
-    let surveyor = InputSurveyor(
-      tokenizer: tokenizer, operation: request.operation, prompt: request.prompt,
-      dimensions: Int(clamping: model.claims.dimensions), maximumItems: policy.claims.maximumItems,
-      maximumBytes: policy.claims.maximumInputBytes)
-    let survey = try surveyor.survey(origin, progress: progress)
-    report(survey)
-    try Self.judge(survey, request, origin.name)
-    return PreparedSubmission(
-      request: request, policy: policy, announcement: announcement, model: model, precision: standing.precision,
-      submitter: submitter, origin: origin, survey: survey, recipients: try recipients(request, policy))
-  }
-
-  /// Who may compute what: the newest policy, what it says of this submitter, and the model that is meant.
-  ///
-  /// - Throws: ``ClientError`` of kind `rejected` where the policy does not allow it; what the store throws.
-  func standing(
-    _ request: SubmissionRequest, nowMs: UInt64
-  ) throws -> (policy: TrustedPolicy, submitter: PolicySubmitter, model: PublishedModel, precision: String) {
-    let policy = try trust.policies(profile).refresh(from: store, nowMs: nowMs)
-    let key = try keys.signingKey(.submitter)
-    guard let submitter = policy.claims.submitter(key.verifyingKey) else {
-      throw ClientError(
-        .rejected,
-        "policy version \(policy.claims.version) does not list your submitter key \(Hex.encode(key.verifyingKey.bytes))",
-        remedy: "list it; `ephemeral keys export` prints what is needed", by: .securityOfficer)
-    }
-    let operation = request.operation.rawValue
-    guard submitter.operations.contains(operation) else {
-      throw ClientError(
-        .rejected,
-        "policy version \(policy.claims.version) does not allow \(submitter.name) the operation \(operation)",
-        remedy: "allow it in the policy", by: .securityOfficer)
-    }
-    let model = try ModelCatalog(store: store, policy: policy).model(request.model, for: submitter)
-    guard model.claims.operations.contains(operation) else {
-      throw ClientError(
-        .usage, "\(model.claims.name) cannot \(operation)",
-        remedy: "choose another with --model, or --operation \(model.claims.operations.joined(separator: " or "))")
-    }
-    return (policy, submitter, model, try precision(request.precision, model, policy))
-  }
-
-  /// What the worker will compute in; it decides by the same rules.
-  private func precision(_ requested: String, _ model: PublishedModel, _ policy: TrustedPolicy) throws -> String {
-    guard JobPrecision.requested.contains(requested) else {
-      throw ClientError(
-        .usage, "\(requested.prefix(16)) is no precision",
-        remedy: "choose one of \(JobPrecision.requested.joined(separator: ", "))")
-    }
-    do throws(JobPrecision.Refusal) {
-      return try JobPrecision.resolve(requested, model: model.claims, digest: model.digest, under: policy.claims)
-    } catch {
-      throw ClientError(
-        .rejected, "policy version \(policy.claims.version): \(error)",
-        remedy: "choose another --precision, or have the policy permit it", by: .securityOfficer)
-    }
+    return tokenizer.map { .texts($0) }
   }
 
   private static func judge(_ survey: InputSurvey, _ request: SubmissionRequest, _ name: String) throws {
@@ -202,7 +183,7 @@ package struct Submitter {
       let manifest = try Signed<JobManifestClaims>.sign(claims, with: key)
       let file = try OpenedFile(creating: "\(directory)/bundle.age")
       let sealed = try BundleSealer.seal(manifest, to: sealingKey, into: file) { sink in
-        try InputEmitter.emit(prepared.origin, prepared.survey, to: sink)
+        try InputEmitter.emit(prepared.origin, prepared.survey, prepared.plan, to: sink)
       }
       try file.sync()
       try PrivateFiles.write(manifest.bytes, to: "\(directory)/manifest.cose")
@@ -211,7 +192,8 @@ package struct Submitter {
         job: sealed.job, manifest: manifest.digest, bundleBytes: sealed.bytes, profile: profile.name,
         policyVersion: claims.policyVersion, store: store.location, queue: request.folder, stream: position,
         createdMs: nowMs, notAfterMs: claims.notAfterMs,
-        epoch: prepared.announcement.claims.epoch, model: prepared.model.digest, operation: request.operation.rawValue,
+        epoch: prepared.announcement.claims.epoch, model: prepared.model.digest,
+        operation: prepared.plan.operation.rawValue,
         inputFormat: prepared.survey.format, inputSHA256: prepared.survey.sha256, inputItems: prepared.survey.items,
         inputBytes: prepared.survey.bytes, source: prepared.origin.name, idempotencyKey: request.idempotencyKey)
     }
@@ -252,9 +234,10 @@ extension JobManifestClaims {
     let (survey, request) = (prepared.survey, prepared.request)
     self.init(
       policyVersion: prepared.policy.claims.version, sealingKey: sealingKey.digest, createdMs: nowMs,
-      notAfterMs: nowMs + request.validForMs, salt: salt, operation: request.operation.rawValue, prompt: request.prompt,
-      encoding: request.encoding,
-      seed: 0, model: prepared.model.digest, precision: request.precision, inputFormat: survey.format,
+      notAfterMs: nowMs + request.validForMs, salt: salt, operation: prepared.plan.operation.rawValue,
+      prompt: request.prompt, encoding: request.encoding, seed: request.seed,
+      maximumOutputTokens: prepared.plan.operation == .generate ? request.maximumOutputTokens : nil,
+      model: prepared.model.digest, precision: request.precision, inputFormat: survey.format,
       inputSHA256: survey.sha256, inputItems: survey.items, inputBytes: survey.bytes,
       recipients: prepared.recipients.map(\.publicKey), stream: position)
   }

@@ -18,6 +18,7 @@ struct Night {
   let folder: String
   private let request: SyncRequest
   private let look: SyncFolder
+  private let plan: LinePlan
   private let maximumItems: UInt64
   private let maximumBytes: UInt64
   private let spoolFolder: String
@@ -34,11 +35,12 @@ struct Night {
 
   init(
     request: SyncRequest, folder: String, look: SyncFolder, memory: SyncMemory, survey: SyncFolder.Survey,
-    maximumItems: UInt64, maximumBytes: UInt64, spoolFolder: String
+    plan: LinePlan, maximumItems: UInt64, maximumBytes: UInt64, spoolFolder: String
   ) {
     self.request = request
     self.folder = folder
     self.look = look
+    self.plan = plan
     self.memory = memory
     self.maximumItems = max(1, maximumItems)
     self.maximumBytes = maximumBytes
@@ -100,7 +102,7 @@ struct Night {
     _ path: String, _ bytes: [UInt8], _ document: SyncedDocument, _ change: DocumentChange, _ bundle: inout Bundle,
     _ summary: inout SyncSummary, _ report: (SyncEvent) -> Void
   ) throws {
-    let line = UInt64(InputItem.idTextLine(id: path, text: String(decoding: bytes, as: UTF8.self)).count) + 1
+    let line = UInt64(plan.line(id: path, text: String(decoding: bytes, as: UTF8.self)).count) + 1
     guard line <= maximumBytes else {
       return leave(path, .refused, "\(line) bytes, over the \(maximumBytes) of the policy", &summary, report)
     }

@@ -55,7 +55,16 @@ package struct Syncer {
 
     let standing = try submitter.standing(request.submission, nowMs: nowMs)
     let lost = request.retriesLost ? summary.lost : []
-    let memory = try memory(request, entries, model: standing.model.digest, lost: lost)
+    // A document of a folder is one text.
+    guard standing.operation != .score else {
+      throw ClientError(
+        .usage, "a score is of a pair of texts, and \(standing.model.claims.name) gives scores",
+        remedy: "submit a file of lines")
+    }
+    let plan = LinePlan(
+      operation: standing.operation, task: request.submission.task, model: standing.model.claims.name)
+    try Submitter.check(plan, .textFiles)
+    let memory = try memory(request, entries, standing, lost: lost)
     try Self.check(memory, folder, request)
     var look = SyncFolder(path: folder)
     look.afterReading = afterReading
@@ -73,6 +82,7 @@ package struct Syncer {
     }
     var night = Night(
       request: request, folder: folder, look: look, memory: memory, survey: survey,
+      plan: plan,
       maximumItems: min(standing.policy.claims.maximumItems, UInt64(Limits.itemsPerJob)),
       maximumBytes: min(standing.policy.claims.maximumInputBytes, Limits.inputBytes), spoolFolder: home.ledgerPath)
     repeat {
@@ -129,12 +139,12 @@ package struct Syncer {
   }
 
   private func memory(
-    _ request: SyncRequest, _ entries: [LedgerEntry], model: ContentDigest, lost: [EarlierNight]
+    _ request: SyncRequest, _ entries: [LedgerEntry], _ standing: Submitter.Standing, lost: [EarlierNight]
   ) throws -> SyncMemory {
     guard !request.forceAll else { return SyncMemory() }
     let retried = entries.filter(\.isRetried).map(\.record.stream.sequence)
     return try SyncMemory(
-      entries, store: store.location, model: model, operation: request.submission.operation.rawValue,
+      entries, store: store.location, model: standing.model.digest, operation: standing.operation.rawValue,
       unsent: Set(retried + lost.map(\.number)), identities: try home.keys.identities())
   }
 

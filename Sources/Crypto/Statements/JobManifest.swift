@@ -57,6 +57,8 @@ package struct StreamPosition: Hashable, Sendable {
 /// What the submitter signs, sealed inside the bundle (protocol §5). Times are milliseconds since 1970.
 package struct JobManifestClaims: StatementClaims, Equatable {
   package static let kind = StatementKind.manifest
+  /// What ``maximumOutputTokens`` may be.
+  package static let outputTokensLimit: UInt64 = 1 << 17
 
   /// The policy that the submitter knew; a worker with an older one refuses.
   package var policyVersion: UInt64
@@ -72,8 +74,11 @@ package struct JobManifestClaims: StatementClaims, Equatable {
   package var prompt: String?
   /// How embeddings are written: `base64` (little-endian f32) or `float`.
   package var encoding: String
-  /// Seed of whatever is sampled.
+  /// Seed of whatever is sampled, where a line says none.
   package var seed: UInt64
+  /// Tokens of an output at most, where a line says nothing; nil leaves that to the worker's own default, and stands
+  /// wherever no text is made.
+  package var maximumOutputTokens: UInt64?
   /// ContentDigest of the model manifest.
   package var model: ContentDigest
   /// What is to be computed in: `fp32`, `bf16`, `int8`, or `auto`, which the worker resolves.
@@ -88,8 +93,8 @@ package struct JobManifestClaims: StatementClaims, Equatable {
 
   package init(
     policyVersion: UInt64, sealingKey: ContentDigest, createdMs: UInt64, notAfterMs: UInt64, salt: [UInt8],
-    operation: String, prompt: String? = nil, encoding: String, seed: UInt64, model: ContentDigest, precision: String,
-    inputFormat: InputFormat,
+    operation: String, prompt: String? = nil, encoding: String, seed: UInt64, maximumOutputTokens: UInt64? = nil,
+    model: ContentDigest, precision: String, inputFormat: InputFormat,
     inputSHA256: ContentDigest, inputItems: UInt64, inputBytes: UInt64, recipients: [[UInt8]], stream: StreamPosition
   ) {
     self.policyVersion = policyVersion
@@ -101,6 +106,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
     self.prompt = prompt
     self.encoding = encoding
     self.seed = seed
+    self.maximumOutputTokens = maximumOutputTokens
     self.model = model
     self.precision = precision
     self.inputFormat = inputFormat
@@ -116,7 +122,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
       ("policy_version", .unsigned(policyVersion)), ("sealing_key", .bytes(sealingKey.bytes)),
       ("created", .unsigned(createdMs)), ("not_after", .unsigned(notAfterMs)), ("salt", .bytes(salt)),
       ("operation", .text(operation)), ("prompt", prompt.map { .text($0) }), ("encoding", .text(encoding)),
-      ("seed", .unsigned(seed)),
+      ("seed", .unsigned(seed)), ("maximum_output_tokens", maximumOutputTokens.map { .unsigned($0) }),
       ("model", .bytes(model.bytes)), ("precision", .text(precision)), ("input_format", .text(inputFormat.rawValue)),
       ("input_sha256", .bytes(inputSHA256.bytes)), ("input_items", .unsigned(inputItems)),
       ("input_bytes", .unsigned(inputBytes)), ("recipients", .array(recipients.map { .bytes($0) })),
@@ -134,6 +140,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
     prompt = try fields.optionalText("prompt", limit: 64)
     encoding = try fields.text("encoding", limit: 16)
     seed = try fields.unsigned("seed", limit: .max)
+    maximumOutputTokens = try fields.optionalUnsigned("maximum_output_tokens", limit: Self.outputTokensLimit)
     model = try fields.digest("model")
     precision = try fields.text("precision", limit: 16)
     guard let format = InputFormat(rawValue: try fields.text("input_format", limit: 32)) else {
@@ -148,6 +155,7 @@ package struct JobManifestClaims: StatementClaims, Equatable {
     guard !recipients.isEmpty, Set(recipients).count == recipients.count else {
       throw WireError.malformed("manifest: needs at least one recipient, and none twice")
     }
+    guard maximumOutputTokens != 0 else { throw WireError.malformed("manifest: maximum_output_tokens must not be 0") }
     guard encoding == "base64" || encoding == "float" else { throw WireError.malformed("manifest: unknown encoding") }
   }
 }

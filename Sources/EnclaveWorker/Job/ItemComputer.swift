@@ -14,32 +14,51 @@ struct ItemResult {
   let truncated: Bool
 }
 
-/// Computes windows of one job with one model.
-struct ItemComputer {
+extension ItemResult {
+  /// Takes the line out of a result: it has one holder, and can be wiped.
+  init(taking result: inout LineComputer.Result, input: ContentDigest) {
+    self.init(
+      status: result.isComputed ? .ok : .failed, input: input, line: result.line, tokens: UInt64(result.tokens),
+      truncated: result.truncated)
+    result.line = []
+  }
+}
+
+extension InputLine {
+  /// SHA-256 of the line. One over the limit was not kept; its leaf binds the empty string.
+  var digest: ContentDigest { SHA256.digest(of: line.bytes ?? []) }
+}
+
+/// Computes the items of one job with one model. Each result depends on its own line alone, bit for bit.
+protocol ItemComputer {
+  /// Computes all items, appends their results in input order, and tells the host how far it is.
+  ///
+  /// - Throws: ``WorkerFault``, ``HostLost``.
+  func compute(_ items: InputItems, into results: ResultFiles, telling link: JobLink) throws
+}
+
+/// Embeddings and scores: window by window.
+struct WindowComputer: ItemComputer {
   private let computer: LineComputer
 
   /// - Throws: ``WorkerFault`` with `refused` for a prompt that the model does not have.
-  init(model: LoadedModel, claims: JobManifestClaims) throws {
-    guard case .encoder(let embedding) = model.model else {
-      throw WorkerFault.refused("this worker does not compute \(model.model.operation.rawValue)")
-    }
-    if let prompt = claims.prompt, !embedding.tokenizer.promptNames.contains(prompt) {
+  init(_ model: EmbeddingModel, name: String, claims: JobManifestClaims) throws {
+    if let prompt = claims.prompt, !model.tokenizer.promptNames.contains(prompt) {
       throw WorkerFault.refused("the model has no prompt of that name")
     }
     // The manifest's `float` holds for all lines; otherwise a line may ask for it by itself.
     computer = LineComputer(
-      model: embedding, name: model.name, format: claims.inputFormat == .openAI ? .openAI : .idText,
+      model: model, name: name, format: claims.inputFormat == .openAI ? .openAI : .idText,
       writesFloats: claims.encoding == "float", prompt: claims.prompt)
   }
 
-  /// The results of `window`, in its order. Each depends on its own line alone, bit for bit.
-  func compute(_ window: [InputLine]) -> [ItemResult] {
-    zip(window, computer.compute(window.map { ($0.index, $0.line) })).map { input, result in
-      ItemResult(
-        status: result.isComputed ? .ok : .failed,
-        // A line over the limit was not kept; its leaf binds the empty string.
-        input: SHA256.digest(of: input.line.bytes ?? []), line: result.line, tokens: UInt64(result.tokens),
-        truncated: result.truncated)
+  func compute(_ items: InputItems, into results: ResultFiles, telling link: JobLink) throws {
+    while var window = try items.next() {
+      var computed = computer.compute(window.map { ($0.index, $0.line) })
+      var lines = window.indices.map { ItemResult(taking: &computed[$0], input: window[$0].digest) }
+      InputLine.wipe(&window)
+      try results.append(&lines)
+      try link.progress(done: results.count)
     }
   }
 }

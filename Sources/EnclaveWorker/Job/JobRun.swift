@@ -48,20 +48,23 @@ struct JobRun {
       let model = try models.load(for: order, under: settings, in: enclave, from: link)
       defer { model.model.wipe() }
       precision = model.model.precision.rawValue
-      let computer = try ItemComputer(model: model, claims: order.manifest.claims)
       let items = InputItems(bundle, order.manifest.claims)
-      while var window = try items.next() {
-        var computed = computer.compute(window)
-        InputLine.wipe(&window)
-        try results.append(&computed)
-        try link.progress(done: results.count)
-      }
+      try computer(model, order.manifest.claims).compute(items, into: results, telling: link)
       try items.finish()
     } catch let error as WorkerFault where error.code != .retry {
       fault = error
     }
     let job = try results.finish(fault: fault?.detail, precision: precision)
     return Verdict(fault: fault, job: job)
+  }
+
+  private func computer(_ loaded: LoadedModel, _ claims: JobManifestClaims) throws -> any ItemComputer {
+    switch loaded.model {
+    case .encoder(let model): try WindowComputer(model, name: loaded.name, claims: claims)
+    case .decoder(let model):
+      try TextComputer(
+        model, name: loaded.name, claims: claims, limits: try models.generatorLimits(for: loaded, model))
+    }
   }
 
   private func receipt(_ verdict: Verdict, bundle: JobName, startedMs: UInt64) throws -> ReceiptClaims {

@@ -68,11 +68,11 @@ package final class GenerationComputer {
   ///
   /// - Parameters:
   ///   - next: gives the lines; nil at the end.
-  ///   - finish: takes the results, in the same order.
+  ///   - finish: takes the results, in the same order, and may take them apart: nobody else holds them.
   ///   - afterStep: called after each pass over the model. Where a closure throws, nothing more is computed.
   /// - Throws: what the closures throw.
   package func run(
-    next: () throws -> Line?, finish: (LineComputer.Result) throws -> Void, afterStep: () throws -> Void
+    next: () throws -> Line?, finish: (inout LineComputer.Result) throws -> Void, afterStep: () throws -> Void
   ) rethrows {
     defer { reset() }
     try generator.run(
@@ -158,11 +158,11 @@ package final class GenerationComputer {
   }
 
   /// Gives away the results whose turn it is.
-  private func give(_ finish: (LineComputer.Result) throws -> Void) rethrows {
-    while let result = waiting.removeValue(forKey: given) {
+  private func give(_ finish: (inout LineComputer.Result) throws -> Void) rethrows {
+    while var result = waiting.removeValue(forKey: given) {
       given += 1
       waitingBytes -= result.line.count
-      try finish(result)
+      try finish(&result)
     }
   }
 }

@@ -11,19 +11,23 @@ package struct PromptEncoder: Sendable {
   package let contextLength: Int
 
   /// - Throws: `ModelError` for control tokens that cannot be told from a text.
-  init(tokenizer: Tokenizer, conversations: Conversations, config: DecoderConfig) throws(ModelError) {
+  init(
+    tokenizer: Tokenizer, conversations: Conversations, config: DecoderConfig, contextLength: Int? = nil
+  ) throws(ModelError) {
     (self.tokenizer, self.conversations) = (tokenizer, conversations)
-    contextLength = config.contextLength
+    self.contextLength = min(config.contextLength, contextLength ?? .max)
     controls = try tokenizer.controlTokens(ends: config.endTokens)
   }
 
   /// Of a model's files without its weights, so that a client can judge prompts.
-  /// Throws `ModelError` when one is missing, malformed or asks for something that is not supported.
-  package init(files: ModelFiles) throws(ModelError) {
+  ///
+  /// - Parameter contextLength: tokens of one sequence at most, where that is less than the model's own.
+  /// - Throws: `ModelError` when a file is missing, malformed or asks for something that is not supported.
+  package init(files: ModelFiles, contextLength: Int? = nil) throws(ModelError) {
     let config = try DecoderConfig(files: files)
     try self.init(
       tokenizer: try Tokenizer(files: files, maximumTokens: config.contextLength, decodes: true),
-      conversations: Conversations(files: files), config: config)
+      conversations: Conversations(files: files), config: config, contextLength: contextLength)
   }
 
   /// The tokens of an item's prompt, special ones included.

@@ -8,8 +8,10 @@ struct SubmissionOptions: ParsableArguments {
   @Option(help: "Name or digest of the model (default: the only one that the policy allows you).")
   var model: String?
   @Option(
-    help: ArgumentHelp("What to compute: embed, classify, or score (of pairs: submit alone).", valueName: "operation"))
-  var operation: ModelOperation = .embed
+    help: ArgumentHelp(
+      "What to compute: embed, classify, score (of pairs: submit alone), or generate (default: what the model does).",
+      valueName: "operation"))
+  var operation: ModelOperation?
   @Option(
     help: ArgumentHelp(
       "Which of the model's prompts stands before each text (default: the model's).", valueName: "name"))
@@ -26,11 +28,21 @@ struct SubmissionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Who can open the results beside you (age1pq1…); may be repeated.", valueName: "recipient"))
   var recipient: [String] = []
+  @OptionGroup var task: TaskOptions
+  @Option(
+    help: ArgumentHelp(
+      "For models that make texts: tokens of an answer at most, where a line does not say it.", valueName: "count"))
+  var maxTokens: Int = GenerationComputer.Settings.defaultMaximumTokens
+  @Option(
+    help: ArgumentHelp("For models that make texts: the seed of what is drawn.", valueName: "number"))
+  var seed: UInt64 = 0
   @Option(help: ArgumentHelp("How long a job may begin to run.", valueName: "hours"))
   var validFor: Int = 168
 
   func validate() throws {
     guard (1...8760).contains(validFor) else { throw ValidationError("--valid-for takes 1 to 8760 hours.") }
+    let most = Int(JobManifestClaims.outputTokensLimit)
+    guard (1...most).contains(maxTokens) else { throw ValidationError("--max-tokens takes 1 to \(most).") }
   }
 
   /// What they ask for; the caller names queue and stream.
@@ -41,6 +53,8 @@ struct SubmissionOptions: ParsableArguments {
     request.model = settings.model
     request.operation = operation
     request.prompt = prompt
+    request.task = try task.task()
+    (request.maximumOutputTokens, request.seed) = (UInt64(maxTokens), seed)
     if let precision = settings.precision { request.precision = precision }
     request.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
     request.validForMs = UInt64(validFor) * 3_600_000

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
 import Foundation
+import Inference
 import SealedCrypto
 import Wire
 
@@ -61,6 +62,11 @@ struct KeysCommand: ParsableCommand {
     var publisher = false
     @Option(help: ArgumentHelp("Manifest digests of the models that you want to use.", valueName: "digest"))
     var model: [String] = []
+    @Option(
+      help: ArgumentHelp(
+        "What you want to ask of them: embed, classify, score, generate; may be repeated (default: embed).",
+        valueName: "operation"))
+    var operation: [ModelOperation] = []
     @Option(help: ArgumentHelp("With --publisher: the KMS key of your models.", valueName: "arn"))
     var modelKey: String?
 
@@ -74,7 +80,7 @@ struct KeysCommand: ParsableCommand {
           "- name: \(Self.scalar(name))\n  key: \(Hex.encode(key.bytes))\n  model_key: \(modelKey ?? "# full ARN of your KMS key")"
         )
       } else {
-        context.screen.out(Self.submitter(name, key, models: model))
+        context.screen.out(Self.submitter(name, key, models: model, operations: operation))
       }
     }
 
@@ -85,13 +91,16 @@ struct KeysCommand: ParsableCommand {
     }
 
     /// A submitter's entry of a policy file.
-    static func submitter(_ name: String, _ key: VerifyingKey, models: [String] = []) -> String {
-      """
-      - name: \(scalar(name))
-        key: \(Hex.encode(key.bytes))
-        operations: [embed]
-        models: [\(models.joined(separator: ", "))]
-      """
+    static func submitter(_ name: String, _ key: VerifyingKey, models: [String] = [], operations: [ModelOperation] = [])
+      -> String
+    {
+      let operations = operations.isEmpty ? [.embed] : operations
+      return """
+        - name: \(scalar(name))
+          key: \(Hex.encode(key.bytes))
+          operations: [\(operations.map(\.rawValue).joined(separator: ", "))]
+          models: [\(models.joined(separator: ", "))]
+        """
     }
   }
 

@@ -37,6 +37,7 @@ extension ReceiptsCommand {
     var disclose: String?
     @Option(help: ArgumentHelp("What was submitted, to disclose an input.", valueName: "path"), completion: .file())
     var input: String?
+    @OptionGroup var task: TaskOptions
     @Option(
       name: .shortAndLong, help: ArgumentHelp("A new file (default: JOB-INDEX.proof).", valueName: "file"),
       completion: .file())
@@ -63,17 +64,23 @@ extension ReceiptsCommand {
     func run() throws {
       let context = try options.context()
       let profile = try context.profile()
+      let store = try context.store()
       let (job, _) = try JobArgument.resolve(self.job, Ledger(home: context.home))
-      let receipt = try ResultsFetcher(home: context.home, profile: profile, store: try context.store())
+      let receipt = try ResultsFetcher(home: context.home, profile: profile, store: store)
         .examine(job, identities: try context.home.keys.identities(), nowMs: Timestamps.nowMs())
-      _ = try receipt.verified()
+      let claims = try receipt.verified().claims
       guard let results = receipt.results else {
         throw ClientError(
           .jobFailed, "the job ended before its manifest verified: there are no items", remedy: "submit again")
       }
       let choice: ItemChoice = item.map { .id($0) } ?? .index(index ?? 0)
+      let task = try task.task()
+      let model = try task.map { _ in
+        let policy = try TrustStore(home: context.home).policies(profile).accepted(claims.policyDigest)
+        return try ModelCatalog(store: store, policy: policy).published(results.manifest.claims.model).claims.name
+      }
       let proof = try ItemProver(results, receipt: receipt.bytes).prove(
-        choice, input: try input.map { try InputArgument.open($0, context.home) },
+        choice, input: try input.map { try InputArgument.open($0, context.home) }, task: task, model: model ?? "",
         disclosingOutput: try disclosed().contains(.output))
       let leaf = try ItemLeaf(decoding: proof.leaf)
       let path = output ?? "\(job.hex.prefix(12))-\(leaf.index).proof"

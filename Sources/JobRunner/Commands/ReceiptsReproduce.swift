@@ -12,7 +12,8 @@ extension ReceiptsCommand {
         Fetches and verifies the job's receipt and results first, as `receipts verify` does. Then every item is computed
         again, on this machine, from what was submitted (--input) and the model's folder (--model-folder), in the
         precision that the receipt names. Each file of the folder must be the one that the published manifest lists, and
-        each line of the input the one that was sealed. A result depends on nothing else, on no machine: so its digest
+        each line of the input the one that was sealed: of a folder whose documents were sent with an instruction, name
+        the same --instruction, and what went with it. A result depends on nothing else, on no machine: so its digest
         must be the receipt's.
 
         Exit code 0 when every item came out with the receipt's digest; 21 when one did not, which is named, and where
@@ -22,6 +23,7 @@ extension ReceiptsCommand {
         Examples:
           ephemeral receipts reproduce 3fa9b2 --input reports/ --model-folder all-MiniLM-L6-v2
           ephemeral receipts reproduce 3fa9b2 --input pairs.jsonl --model-folder reranker/ --calibrate texts.txt --json
+          ephemeral receipts reproduce 3fa9b2 --input reports/ --model-folder llama/ --instruction summarise.txt
         """)
     @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
     var job: String
@@ -34,6 +36,7 @@ extension ReceiptsCommand {
       help: ArgumentHelp("The texts of `models publish --calibrate`, for int8.", valueName: "file"), completion: .file()
     )
     var calibrate: String?
+    @OptionGroup var task: TaskOptions
 
     func run() throws {
       let context = try options.context()
@@ -58,7 +61,7 @@ extension ReceiptsCommand {
         published, folder: modelFolder, texts: try calibrate.map(CalibrationFile.read) ?? [])
       screen.stage("model", "\(Shown.printable(published.claims.name)): each file is the published one")
       let found = try reproducer.reproduce(
-        try InputArgument.open(input, context.home), with: model, named: published.claims.name,
+        try InputArgument.open(input, context.home), with: model, named: published.claims.name, task: try task.task(),
         progress: { screen.progress("computed: \(Shown.number($0))") })
       try show(found, job, receipt, screen)
     }

@@ -22,17 +22,19 @@ struct ResultsCommand: ParsableCommand {
         outcome, 0 completed, 3 partial, 4 failed or refused, also with --output -.
 
         jsonl: output.jsonl, errors.jsonl where items failed (OpenAI's batch output; embeddings as little-endian floats in
-        base64). npy: embeddings.npy, and ids.jsonl with the id of each row.
+        base64). npy: embeddings.npy, and ids.jsonl with the id of each row. text: texts/ID.txt or texts/ID.json for each
+        made text, and texts.jsonl with the file of each id and how its text ended.
 
         Examples:
           ephemeral results get 3fa9b2 --output night-17
           ephemeral results get 3fa9b2 --format npy --output night-17-npy
+          ephemeral results get 3fa9b2 --format text --output summaries
           ephemeral results get 3fa9b2 --output - | jq .custom_id
         """)
     @Argument(help: "The job's name, or at least four digits of it.", completion: .ownJobs)
     var job: String
     @OptionGroup var options: ClientOptions
-    @Option(help: "jsonl or npy.")
+    @Option(help: "jsonl, npy or text.")
     var format: ResultsFormat = .jsonl
     @Option(
       name: .shortAndLong, help: ArgumentHelp("A new folder, or - (default: results-JOB).", valueName: "folder"),
@@ -50,8 +52,8 @@ struct ResultsCommand: ParsableCommand {
       if output == "-", format == .npy, isatty(STDOUT_FILENO) == 1 {
         throw ClientError(.usage, "an array is no text for a terminal", remedy: "name a folder with --output")
       }
-      if output == "-", format == .npy {
-        throw ClientError(.usage, "npy makes several files", remedy: "name a folder with --output")
+      if output == "-", format != .jsonl {
+        throw ClientError(.usage, "\(format.rawValue) makes several files", remedy: "name a folder with --output")
       }
       let fetcher = ResultsFetcher(home: context.home, profile: profile, store: try context.store())
       let receipt = try fetcher.examine(

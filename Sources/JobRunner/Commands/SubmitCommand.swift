@@ -14,9 +14,12 @@ struct SubmitCommand: ParsableCommand {
     commandName: "submit", abstract: "Check, seal and upload documents as one job.",
     discussion: """
       INPUT is a folder of text files (read recursively; what is not text is left out with a count), a JSON Lines file
-      (OpenAI batch lines, or {"id": …, "text": …}, with a "text_pair" where a pair is meant), or - for JSON Lines from a pipe. Every line is checked before
-      anything is sealed; nothing is uploaded when one is wrong, unless --skip-invalid. The enclave's announcement is
-      verified before a byte is sealed to it.
+      (OpenAI batch lines, or {"id": …, "text": …}, with a "text_pair" where a pair is meant), or - for JSON Lines from a
+      pipe. Every line is checked before anything is sealed; nothing is uploaded when one is wrong, unless --skip-invalid.
+      The enclave's announcement is verified before a byte is sealed to it.
+
+      A model that makes texts is asked by OpenAI's lines for /v1/chat/completions and /v1/completions, or about each
+      document by --instruction, a file, since what is asked may be as secret as the documents are.
 
       Standard output carries the job's name alone; everything else goes to standard error.
 
@@ -26,6 +29,7 @@ struct SubmitCommand: ParsableCommand {
         JOB=$(ephemeral submit - < batch.jsonl)
         ephemeral submit new/ --schedule nightly --allow-empty
         ephemeral submit pairs.jsonl --operation score --model reranker
+        ephemeral submit reports/ --model llama --instruction summarise.txt --schema summary.json
       """)
 
   @Argument(

@@ -15,7 +15,8 @@ struct SyncCommand: ParsableCommand {
 
       Killed at any point, the next sync goes on where this one was: a job that was sealed is uploaded with the same
       bytes, and a document counts as sent exactly when its job is in the ledger. Documents that somebody is writing to
-      are left for the next sync. Another model means all documents again; a new policy does not.
+      are left for the next sync. Another model means all documents again; a new policy does not, nor another
+      instruction, which holds for what is sent from then on (--force-all sends all again).
 
       Exit codes: 0 all is sent; 3 sent, but look: documents were left out, or an earlier job ended without all results;
       5 another sync runs or the store is away; 21 sent, but an earlier receipt does not verify; 10 there is no such
@@ -25,6 +26,7 @@ struct SyncCommand: ParsableCommand {
         ephemeral sync reports/ --schedule nightly-embeddings
         ephemeral sync reports/ --schedule nightly-embeddings --fetch results/
         ephemeral sync reports/ --schedule nightly-embeddings --dry-run
+        ephemeral sync reports/ --schedule nightly-summaries --model llama --instruction summarise.txt --schema summary.json
       """)
 
   @Argument(help: "A folder of text files, read as `submit` reads one.")
@@ -39,7 +41,7 @@ struct SyncCommand: ParsableCommand {
   @OptionGroup var submission: SubmissionOptions
   @Option(help: ArgumentHelp("Write the verified results of earlier jobs to folder/NUMBER.", valueName: "folder"))
   var fetch: String?
-  @Option(help: "With --fetch: jsonl or npy.")
+  @Option(help: "With --fetch: jsonl, npy or text.")
   var format: ResultsFormat = .jsonl
   @Flag(help: "Tell what would be sent; seal, upload and record nothing.")
   var dryRun = false
@@ -64,10 +66,6 @@ struct SyncCommand: ParsableCommand {
       throw ValidationError("--quiet and --wait-lock take 0 to 86400 seconds.")
     }
     guard QueueFolder.isLegal(schedule) else { throw ValidationError(QueueFolder.rule) }
-    // A document of the folder is one text.
-    guard submission.operation != .score else {
-      throw ValidationError("a score is of a pair of texts: submit a file of lines.")
-    }
   }
 
   func run() throws {

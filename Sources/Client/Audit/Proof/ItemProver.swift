@@ -25,9 +25,14 @@ package struct ItemProver {
   ///
   /// - Parameters:
   ///   - input: where the documents are, to disclose the item's; nil discloses no input.
+  ///   - task: what was asked about each document, where lines were made of them.
+  ///   - model: the model's name, which such lines have.
   ///   - disclosingOutput: puts the output or error line in.
   /// - Throws: ``ClientError`` of kind `notFound` for an item that is not there, and for an input that is another.
-  package func prove(_ choice: ItemChoice, input: (any InputOrigin)?, disclosingOutput: Bool) throws -> ItemProof {
+  package func prove(
+    _ choice: ItemChoice, input: (any InputOrigin)?, task: DocumentTask? = nil, model: String = "",
+    disclosingOutput: Bool
+  ) throws -> ItemProof {
     let found = try find(choice)
     let claims = results.manifest.claims
     var builder = MerklePathBuilder(index: found.record.index, count: results.recomputed.count)
@@ -36,7 +41,7 @@ package struct ItemProver {
     }
     return ItemProof(
       receipt: receipt, leaf: found.record.leaf(count: claims.inputItems, manifestSalt: claims.salt),
-      path: builder.path, input: try input.map { try line(of: found.record, in: $0) },
+      path: builder.path, input: try input.map { try line(of: found.record, in: $0, task, model) },
       output: disclosingOutput ? found.line : nil)
   }
 
@@ -61,8 +66,11 @@ package struct ItemProver {
   }
 
   /// The line whose digest the leaf has: the same that was sealed, or none.
-  private func line(of record: ItemRecord, in origin: any InputOrigin) throws -> [UInt8] {
-    var lines = CanonicalLines(origin.kind)
+  private func line(
+    of record: ItemRecord, in origin: any InputOrigin, _ task: DocumentTask?, _ model: String
+  ) throws -> [UInt8] {
+    let operation = ModelOperation(rawValue: results.manifest.claims.operation) ?? .embed
+    var lines = CanonicalLines(origin.kind, LinePlan(operation: operation, task: task, model: model))
     var position: UInt64 = 0
     var found: [UInt8]?
     _ = try origin.forEach { piece in
