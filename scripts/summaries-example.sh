@@ -57,9 +57,10 @@ cp jobs/sample/weather-storm-surge-outlook.txt "$documents"
 sync_folder
 night
 
-stage "The next day: a summary for each document, under its name"
+stage "The next day: nothing is new, which an empty job proves; and a summary for each document, under its name"
 sync_folder
-(cd "$results" && head -qn 1 000001/texts/*.json | head -3)
+night
+(cd "$results" && ls 000001/texts && tr -d '\n' <"$(ls 000001/texts/*.json | head -1)" | head -c 200 && echo)
 
 stage "The audit, and the first night computed again: the same bytes"
 run "$bin/ephemeral" receipts audit "$state/store" --ledger --stream "$schedule" 2>/dev/null | tail -3
