@@ -19,6 +19,8 @@ package struct TinyDecoder: Sendable {
   package var seed: UInt32
   /// Nil leaves the chat template out.
   package var template: String?
+  /// Whether the file calls `<|role|>` special, or one of its added tokens only.
+  package var isRoleSpecial = true
 
   package init(seed: UInt32 = 1, template: String? = TinyDecoder.template) {
     (self.seed, self.template) = (seed, template)
@@ -55,7 +57,7 @@ package struct TinyDecoder: Sendable {
       .map { "\(quoted($1)):\($0)" }.joined(separator: ",")
     let merges = Self.merges.map { "[\(quoted($0.0)),\(quoted($0.1))]" }.joined(separator: ",")
     let special = [("<|begin|>", Self.begin), ("<|end|>", Self.end), ("<|role|>", Self.role)].map {
-      #"{"id":\#($0.1),"content":"\#($0.0)","special":true}"#
+      #"{"id":\#($0.1),"content":"\#($0.0)","special":\#($0.1 != Self.role || isRoleSpecial)}"#
     }.joined(separator: ",")
     return #"{"added_tokens":[\#(special)],"normalizer":null,"#
       + #""pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"#

@@ -63,7 +63,9 @@ extension InputLineReader {
       throw failure(.invalidType, "must be an object", "body.chat_template_kwargs")
     }
     for member in settings?.object?.members ?? []
-    where ["messages", "tools", "documents", "add_generation_prompt"].contains(member.name) {
+    where ["messages", "tools", "documents", "add_generation_prompt"].contains(member.name)
+      || member.name.hasSuffix("_token")
+    {
       throw failure(.invalidValue, "cannot say `\(member.name)`", "body.chat_template_kwargs")
     }
     return .messages(messages, settings: settings?.object)

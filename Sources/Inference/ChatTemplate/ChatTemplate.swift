@@ -35,10 +35,8 @@ package struct ChatTemplate: Sendable {
       if let name = message.name { members.append(.init(name: "name", value: .string(name))) }
       items.append(.object(JSONObject(members: members)))
     }
-    var variables: [JSONObject.Member] = specialTokens.sorted { $0.key < $1.key }.map {
-      .init(name: $0.key, value: .string($0.value))
-    }
-    variables += settings?.members ?? []
+    var variables: [JSONObject.Member] = settings?.members ?? []
+    variables += specialTokens.sorted { $0.key < $1.key }.map { .init(name: $0.key, value: .string($0.value)) }
     variables += [
       .init(name: "messages", value: .array(items)), .init(name: "tools", value: .null),
       .init(name: "documents", value: .null), .init(name: "add_generation_prompt", value: .bool(addGenerationPrompt)),

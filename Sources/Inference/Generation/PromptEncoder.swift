@@ -7,6 +7,8 @@ package struct PromptEncoder: Sendable {
   private let tokenizer: Tokenizer
   private let conversations: Conversations
   private let controls: ControlTokens
+  /// Whether plain text may become a token that ends a turn: nothing could break that up.
+  private let isEndSpelled: Bool
   /// Tokens of one sequence at most, prompt and output together.
   package let contextLength: Int
 
@@ -17,6 +19,7 @@ package struct PromptEncoder: Sendable {
     (self.tokenizer, self.conversations) = (tokenizer, conversations)
     self.contextLength = min(config.contextLength, contextLength ?? .max)
     controls = try tokenizer.controlTokens(ends: config.endTokens)
+    isEndSpelled = !config.endTokens.allSatisfy(tokenizer.isAdded)
   }
 
   /// Of a model's files without its weights, so that a client can judge prompts.
@@ -41,6 +44,12 @@ package struct PromptEncoder: Sendable {
       guard let template = conversations.files else {
         let reason = conversations.refusal == nil ? "has no chat template" : "has a chat template that cannot be read"
         throw failure(item, .unsupportedURL, "the model \(reason); ask /v1/completions", "url")
+      }
+      guard !isEndSpelled else {
+        throw failure(
+          item, .unsupportedURL,
+          "any text may spell the token that ends the model's turns, which is not an added one; ask /v1/completions",
+          "url")
       }
       let conversation: Conversation
       do throws(ControlTokens.Unmarkable) {
@@ -113,9 +122,11 @@ private struct Conversation {
     case .string(let text): return .string(try marked(text))
     case .array(let values): return .array(try values.map(marked))
     case .object(let object):
-      // Names are the template's own.
+      // A template may print names, too.
       var members: [JSONObject.Member] = []
-      for member in object.members { members.append(.init(name: member.name, value: try marked(member.value))) }
+      for member in object.members {
+        members.append(.init(name: try marked(member.name), value: try marked(member.value)))
+      }
       return .object(JSONObject(members: members))
     case .null, .bool, .number: return value
     }
@@ -125,7 +136,11 @@ private struct Conversation {
     switch value {
     case .string(let text): texts.append(text)
     case .array(let values): for value in values { collect(value, into: &texts) }
-    case .object(let object): for member in object.members { collect(member.value, into: &texts) }
+    case .object(let object):
+      for member in object.members {
+        texts.append(member.name)
+        collect(member.value, into: &texts)
+      }
     case .null, .bool, .number: break
     }
   }

@@ -18,6 +18,12 @@ struct AddedTokens: Sendable {
     /// Is no text: it is left out where ids become text.
     var special = false
 
+    /// Whether it begins and ends as brackets do: `<|user|>`, `[INST]`, `<<SYS>>`.
+    var isMarkup: Bool {
+      guard spelling.count > 2, let first = spelling.first, let last = spelling.last else { return false }
+      return "<[{(".utf8.contains(first) && ">]})".utf8.contains(last)
+    }
+
     init(utf8: [UInt8], id: Int32) { (self.utf8, spelling, self.id) = (utf8, utf8, id) }
   }
 

@@ -74,13 +74,17 @@ struct ControlTokens: Sendable {
   private func places(in text: [UInt8]) -> Set<Int> {
     var starts = starts(in: text)
     // A template may take blanks away that a text ends with.
-    for end in [text.count, (text.lastIndex { !Self.isBlank($0) } ?? -1) + 1] {
+    for end in [text.count, Self.endWithoutBlanks(text)] {
       starts += (max(0, end - trie.longest)..<end).filter { trie.node(behind: text[$0..<end]) != nil }
     }
     return Set(starts.map { min($0 + UTF8Text.length(text[$0]), text.count) })
   }
 
-  private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
+  private static func endWithoutBlanks(_ text: [UInt8]) -> Int {
+    let scalars = String(decoding: text, as: UTF8.self).unicodeScalars
+    guard let last = scalars.lastIndex(where: { !TemplateText.isBlank($0) }) else { return 0 }
+    return String(scalars[...last]).utf8.count
+  }
 
   /// Gives a text without a mark to `body`.
   static func withoutMark(

@@ -90,10 +90,12 @@ package struct Tokenizer: Sendable {
     return text.withUTF8 { ids($0, TokenRun(limit: .max), mark: Array(String(mark).utf8)) }
   }
 
-  /// The tokens that do something other than stand for text: special ones, and those that end a model's output.
+  /// The tokens that do something other than stand for text: special ones, those that end a model's output, and others
+  /// that look like markup. Files call `<|im_start|>`, `<tool_call>` or `<think>` special or not as they please: the word
+  /// decides whether they are printed, not what the model was taught about them.
   func controlTokens(ends: [Int32]) throws(ModelError) -> ControlTokens {
     func chosen(_ tokens: AddedTokens) -> [AddedTokens.Token] {
-      tokens.tokens.filter { $0.special || ends.contains($0.id) }
+      tokens.tokens.filter { $0.special || ends.contains($0.id) || $0.isMarkup }
     }
     do {
       return try ControlTokens(
@@ -102,6 +104,11 @@ package struct Tokenizer: Sendable {
     } catch {
       throw ModelError(TokenizerSettings.file, error.text)
     }
+  }
+
+  /// Whether a text becomes this token only where it spells it: merges of plain text never make it.
+  func isAdded(_ id: Int32) -> Bool {
+    settings.rawTokens.tokens.contains { $0.id == id } || settings.normalizedTokens.tokens.contains { $0.id == id }
   }
 
   /// How ids become text; nil where that was not asked for.
