@@ -141,7 +141,7 @@ struct DecoderLoadingTests {
         #expect(seen.code == .retry && seen.receipt == nil)
         if decoder.format == "safetensors" { #expect(!seen.pulled.contains(Self.stream(world))) }
       }
-      let world = try Self.world(decoder, memory: ModelMemory(limitBytes: 64 << 20))
+      let world = try Self.world(decoder, memory: ModelMemory(limitBytes: 256 << 20))
       #expect(try Self.isLoaded(world, try Self.run(world)))
     }
     #expect("\(MemoryShortage(neededBytes: 5 << 30, availableBytes: 3 << 30))".contains("5121 MiB"))
@@ -151,7 +151,7 @@ struct DecoderLoadingTests {
   func eviction() throws {
     let config = try DecoderConfig(files: ModelFiles(TinyDecoder().clearFiles))
     let least = DecoderRoom.leastBytes(DecoderFootprint(config, precision: .fp32))
-    for (limit, staysForGood) in [(least + 10_000, false), (64 << 20, true)] {
+    for (limit, staysForGood) in [(least + 10_000, false), (256 << 20, true)] {
       let world = try Self.world(.safetensors(), memory: ModelMemory(limitBytes: limit))
       for (precision, isNew) in [("fp32", true), ("fp32", false), ("bf16", true), ("fp32", !staysForGood)] {
         let seen = try Self.run(world, precision)

@@ -119,6 +119,23 @@ struct GenerationComputerTests {
     #expect(results[7].truncated == (last.finish == .length))
   }
 
+  @Test("a job whose every line brings another schema gets the answers that each line gets alone")
+  func manySchemas() throws {
+    let model = try Self.model.get()
+    let lines = (0..<24).map { index in
+      Self.chat(
+        "i\(index)", "a bridge",
+        #","response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"enum":["a\#(index)","b\#(index)"]}}}"#
+      )
+    }
+    let together = try Self.run(Self.computer(model, sequences: 16), lines)
+    for (index, line) in lines.enumerated() {
+      let alone = try Self.run(Self.computer(model), [line], from: index)
+      #expect(together[index].line == alone[0].line)
+      #expect(["\"a\(index)\"", "\"b\(index)\""].contains(try Self.completed(together[index]).text))
+    }
+  }
+
   @Test("an output held to a schema is JSON of that schema")
   func schema() throws {
     let model = try Self.model.get()

@@ -45,7 +45,9 @@ package final class GenerationComputer {
   private let generator: BatchGenerator
   private var constraints: ConstraintCache
   /// Items at work by their numbers as requests; `place` counts all lines of a run.
-  private var atWork: [Int: (place: Int, index: Int, id: String, isChat: Bool)] = [:]
+  private var atWork: [Int: (place: Int, index: Int, id: String, isChat: Bool, schema: ObjectIdentifier?)] = [:]
+  /// The last of them, until it may begin.
+  private var held: GenerationRequest?
   private var requests = 0
   /// Results by place, which wait for those before them.
   private var waiting: [Int: LineComputer.Result] = [:]
@@ -78,10 +80,15 @@ package final class GenerationComputer {
     try generator.run(
       next: {
         while read - given < Self.aheadLimit, waitingBytes < Self.aheadBytes {
+          if let request = held {
+            if waitsForSchema(requests - 1) { return .later }
+            held = nil
+            return .request(request)
+          }
           guard let line = try next() else { return .over }
           defer { read += 1 }
-          if let request = request(line, place: read) { return .request(request) }
-          try give(finish)
+          held = request(line, place: read)
+          if held == nil { try give(finish) }
         }
         return .later
       },
@@ -107,7 +114,15 @@ package final class GenerationComputer {
   package func wipe() { generator.wipe() }
 
   private func reset() {
-    (atWork, waiting, waitingBytes, requests, read, given) = ([:], [:], 0, 0, 0, 0)
+    (atWork, waiting, waitingBytes, requests, read, given, held) = ([:], [:], 0, 0, 0, 0, nil)
+  }
+
+  /// Whether a request's schema is one too many: what is found out about each may take megabytes, and a line may bring
+  /// its own.
+  private func waitsForSchema(_ number: Int) -> Bool {
+    guard let schema = atWork[number]?.schema else { return false }
+    let others = Set(atWork.lazy.filter { $0.key != number }.compactMap(\.value.schema))
+    return others.count >= ConstraintCache.limit && !others.contains(schema)
   }
 
   /// What is asked of the generator; nil for a line that is answered by its fault.
@@ -117,7 +132,7 @@ package final class GenerationComputer {
       let prompt = try encoder.tokens(of: item, secondsSince1970: settings.secondsSince1970)
       let constraint = try constraints.constraint(for: item)
       let isChat = if case .messages = item.prompt { true } else { false }
-      atWork[requests] = (place, input.index, item.id, isChat)
+      atWork[requests] = (place, input.index, item.id, isChat, constraint?.schema)
       requests += 1
       return GenerationRequest(
         prompt: prompt, item: item.id,

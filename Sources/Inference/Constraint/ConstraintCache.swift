@@ -1,8 +1,14 @@
 /// The constraints of a job's items: items with one schema share what is found out about it.
 package struct ConstraintCache {
-  /// Schemas that are kept compiled. A job whose items have more of them compiles some again. Each holds up to about 8 MB
-  /// of its automaton, and 256 masks of an eighth of the vocabulary in bytes.
-  private static let limit = 8
+  /// Schemas that are kept compiled, and as many may be at work at once. A job whose items have more of them compiles some
+  /// again.
+  static let limit = 4
+
+  /// Bytes of all of these at most, each with what takes a full automaton's place.
+  package static func bytesAtMost(vocabulary: Int) -> UInt64 {
+    let automaton = JSONAutomaton.bytesLimit + JSONArena.masksLimit * ((vocabulary + 7) / 8)
+    return UInt64(2 * limit * 2 * automaton)
+  }
 
   private let prefixes: TokenPrefixes
   /// By the schema's own text; the last used is the last.

@@ -36,7 +36,7 @@ final class JSONArena: Sendable {
   }
 
   /// Masks that are kept. Each is an eighth of the vocabulary in bytes.
-  static let masksLimit = 256
+  static let masksLimit = 128
   private let contents: Mutex<Contents>
 
   init(_ grammar: JSONGrammar) { contents = Mutex(Contents(automaton: JSONAutomaton(grammar))) }
@@ -111,6 +111,8 @@ final class JSONArena: Sendable {
 /// Holds one sequence to JSON of one kind: every text that it allows, once it may end, parses and is valid.
 package struct JSONConstraint: TokenConstraint {
   private let source: JSONConstraintSource
+  /// The same for all constraints of one source.
+  var schema: ObjectIdentifier { ObjectIdentifier(source) }
   private var arena: JSONArena
   private var configuration: Int32
   /// What was read of a name that the schema does not have, since its quote.

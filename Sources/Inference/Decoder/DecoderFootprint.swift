@@ -66,6 +66,9 @@ package struct DecoderFootprint: Sendable, Equatable {
   /// A word's bytes, its place in tables for both directions, and its merge.
   private static let bytesPerWord = 512
 
+  /// Bytes of what is found out about the schemas of a job's answers.
+  package var schemaBytes: UInt64 { ConstraintCache.bytesAtMost(vocabulary: config.vocabularySize) }
+
   /// Bytes of keys and values of so many sequences of so many tokens.
   package func cacheBytes(sequences: Int, tokens: Int) -> UInt64 {
     UInt64(sequences * PagePool.pages(tokens)) * pageBytes

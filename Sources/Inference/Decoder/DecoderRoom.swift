@@ -25,6 +25,7 @@ package struct DecoderRoom: Sendable {
     for choice in Self.choices {
       let fixed =
         (holdsWeights ? 0 : footprint.weightBytes + footprint.otherBytes)
+        + footprint.schemaBytes
         + footprint.activationBytes(rows: choice.tokens, sequences: choice.sequences, threads: threads)
       guard bytes >= fixed, bytes - fixed >= whole else { continue }
       let most = footprint.cacheBytes(sequences: choice.sequences, tokens: footprint.contextLength)
@@ -50,6 +51,7 @@ package struct DecoderRoom: Sendable {
     let least = choices[choices.count - 1]
     let threads = threads > 0 ? threads : ThreadPool.processors
     return (holdsWeights ? 0 : footprint.weightBytes + footprint.otherBytes)
+      + footprint.schemaBytes
       + footprint.activationBytes(rows: least.tokens, sequences: least.sequences, threads: threads)
       + footprint.cacheBytes(sequences: 1, tokens: footprint.contextLength)
   }
