@@ -21,6 +21,32 @@ struct ConstraintWalkTests {
       + #"{"type":"object","properties":{"k":{"const":"xy"},"w":{"type":"string","minLength":3,"maxLength":3}},"required":["k","w"]},{"type":"null"}]}"#,
   ]
 
+  @Test(
+    "an automaton that takes a full one's place allows the same, whatever the byte at which it does", arguments: schemas
+  )
+  func adoption(text: String) throws {
+    let limits = JSONLimits(bytes: 1 << 20, depth: 64, values: 200_000)
+    let grammar = try SchemaCompiler.grammar(JSONValue(parsing: Array(text.utf8), limits: limits))
+    var random = SeededGenerator(seed: 4)
+    for _ in 0..<20 {
+      var automaton = JSONAutomaton(grammar)
+      var (place, name) = (automaton.start(), [UInt8]())
+      for _ in 0..<150 {
+        let allowed = (UInt8.min...UInt8.max).filter { automaton.step(place, $0) >= 0 }
+        var next = JSONAutomaton(grammar)
+        place = next.adopt(place, of: automaton)
+        automaton = next
+        #expect((UInt8.min...UInt8.max).filter { automaton.step(place, $0) >= 0 } == allowed)
+        // Mostly what has a meaning: of blanks there could be many.
+        let meaning = allowed.filter { $0 > 0x20 && $0 < 0x7f }
+        guard let byte = (meaning.isEmpty ? allowed : meaning).randomElement(using: &random) else { break }
+        let isEnd = byte == UInt8(ascii: "\"") && automaton.readsOtherName(place)
+        place = isEnd ? automaton.step(place, byte, name: name) : automaton.step(place, byte)
+        if byte == UInt8(ascii: "\"") { name = [] } else if automaton.readsOtherName(place) { name.append(byte) }
+      }
+    }
+  }
+
   @Test("random walks", arguments: schemas)
   func walks(text: String) throws {
     let limits = JSONLimits(bytes: 1 << 20, depth: 64, values: 200_000)

@@ -52,7 +52,7 @@ struct JSONAutomaton {
   /// Stacks of one configuration at most. More are left out: that forbids some texts, and never allows a wrong one.
   static let stacksLimit = 200
   /// Bytes of what is numbered, about, with which an automaton is full.
-  static let bytesLimit = 8 << 20
+  static let bytesLimit = 4 << 20
   /// Blanks of an indentation.
   private static let indentation: Int32 = 32
   /// Members with names that the schema does not have, of one object.
@@ -179,7 +179,7 @@ struct JSONAutomaton {
       for var frame in frames.reversed() {
         switch frame.kind {
         case .otherName: frame.a = list(other.lists[Int(frame.a)])
-        case .objectFirst, .objectNext: frame.b = list(other.lists[Int(frame.b)])
+        case .objectFirst, .objectNext, .member: frame.b = list(other.lists[Int(frame.b)])
         default: break
         }
         copy = push(frame, on: copy)
