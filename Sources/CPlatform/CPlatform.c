@@ -138,6 +138,8 @@ void cplatform_tune_allocator(void) {
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
+void cplatform_return_freed_memory(void) { malloc_trim(0); }
+
 void cplatform_overwrite_freed_memory(void) { mallopt(M_PERTURB, 0xA5); }
 
 static int64_t clock_ms(clockid_t clock) {

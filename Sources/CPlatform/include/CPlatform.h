@@ -24,6 +24,9 @@ int cplatform_peer(int fd, pid_t *pid, uid_t *uid);
 int cplatform_nsm(int fd, const uint8_t *request, size_t request_length, uint8_t *response, size_t *response_length);
 /// Keeps freed megabytes for the next request: with glibc's defaults bulk sealing spends its time in page faults.
 void cplatform_tune_allocator(void);
+
+/// Gives the kernel back what was freed and is kept for later requests: what it says of free memory counts it then.
+void cplatform_return_freed_memory(void);
 /// Has the allocator overwrite memory that is freed: what libraries leave behind of plaintext does not stay. Chunks that
 /// glibc keeps in a thread's cache (up to 1 KiB) are overwritten only when they are used again.
 void cplatform_overwrite_freed_memory(void);

@@ -24,21 +24,17 @@ final class FileBuffer {
     size = count
   }
 
-  /// - Throws: ``WireError`` for sizes over ``Limits/weightBytes``; ``MemoryShortage`` where files that are to be in
-  ///   memory together do not fit beside the model made of them.
-  static func requireRoom(for counts: [UInt64], availableBytes: UInt64) throws {
-    let needed = neededBytes(for: counts)
-    guard needed / 2 <= Limits.weightBytes else { throw WireError.malformed("weights over the limit") }
-    guard needed <= availableBytes else {
-      throw MemoryShortage(neededBytes: needed, availableBytes: availableBytes)
-    }
-  }
-
   /// Bytes of files of these sizes that are in memory together, and of the model made of them.
-  static func neededBytes(for counts: [UInt64]) -> UInt64 {
-    // A sum beyond any memory stays so.
-    let limit = UInt64.max / 4
-    return 2 * counts.reduce(0) { min(limit, min($0, limit) + min($1, limit)) }
+  ///
+  /// - Parameter packedBytes: of the model's weights as they are computed with: of 2-byte files in fp32, twice the files.
+  /// - Throws: ``WireError`` for sizes over ``Limits/weightBytes``.
+  static func neededBytes(for counts: [UInt64], packedBytes: UInt64) throws -> UInt64 {
+    var total: UInt64 = 0
+    for count in counts {
+      guard count <= Limits.weightBytes - total else { throw WireError.malformed("weights over the limit") }
+      total += count
+    }
+    return total + max(total, min(packedBytes, 4 * Limits.weightBytes))
   }
 
   private static func noRoom(_ count: Int) -> WorkerFault { .retry("no memory for a model file of \(count) bytes") }

@@ -69,8 +69,10 @@ struct ModelLoader {
   }
 
   private func encoder(_ files: ModelFiles, _ weightFiles: [ModelFile], of permit: ModelPermit) throws -> JobModel {
-    let sizes = weightFiles.map(\.size)
-    try FileBuffer.requireRoom(for: sizes, availableBytes: room(FileBuffer.neededBytes(for: sizes)))
+    let footprint = ModelFootprint(try ModelConfig(files: files), precision: permit.precision)
+    let needed = try FileBuffer.neededBytes(for: weightFiles.map(\.size), packedBytes: footprint.weightBytes)
+    let available = try room(needed)
+    guard needed <= available else { throw MemoryShortage(neededBytes: needed, availableBytes: available) }
     let weights = try weightFiles.map { (name: $0.name, buffer: try read($0, of: permit)) }
     return try Self.withBytes(of: weights[...]) {
       .encoder(try EmbeddingModel(files: files, weights: $0, precision: permit.precision))

@@ -1,3 +1,4 @@
+import CPlatform
 import Inference
 import Wire
 
@@ -17,6 +18,8 @@ struct ModelMemory: Sendable {
 
   /// - Throws: ``WorkerFault`` with `retry` where the kernel does not say what it has.
   @Sendable static func kernels() throws -> UInt64 {
+    // A model that was let go would count as memory in use otherwise.
+    cplatform_return_freed_memory()
     guard let bytes = AvailableMemory.bytes() else { throw WorkerFault.retry("/proc/meminfo has no MemAvailable") }
     return bytes
   }
