@@ -135,6 +135,13 @@ struct TextJobTests {
         ["memo", "report"].contains(object?["kind"]?.string) && (0...9).contains(object?["pages"]?.integer ?? 10))
     }
     _ = try ResultsWriter(results, receipt: receipt).write(.text, to: folder, replacing: true)
+    // A folder of the same name may be somebody's own.
+    try PrivateFiles.write(Array("mine".utf8), to: "\(folder)/texts/memos/notes.txt")
+    #expect(
+      clientError { _ = try ResultsWriter(results, receipt: receipt).write(.jsonl, to: folder, replacing: true) }?.kind
+        == .usage)
+    #expect(PrivateFiles.exists("\(folder)/texts/memos/notes.txt"))
+    PrivateFiles.remove("\(folder)/texts/memos/notes.txt")
     _ = try ResultsWriter(results, receipt: receipt).write(.jsonl, to: folder, replacing: true)
     #expect(try PrivateFiles.names(in: folder) == ["output.jsonl", "receipt.cose"])
     #expect(

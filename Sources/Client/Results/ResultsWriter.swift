@@ -46,7 +46,8 @@ package struct ResultsWriter {
       guard replacing else {
         throw ClientError(.usage, "\(path) is there already", remedy: "name another folder, or pass --force")
       }
-      guard try PrivateFiles.names(in: path).allSatisfy({ Self.names.contains($0) }) else {
+      guard try PrivateFiles.names(in: path).allSatisfy({ Self.names.contains($0) }), try TextFiles.areAll(in: path)
+      else {
         throw ClientError(.usage, "\(path) holds other files than results", remedy: "name another folder")
       }
     }

@@ -11,6 +11,9 @@ struct TextComputer: ItemComputer {
   /// Between two words of progress.
   private static let beatMilliseconds: Int64 = 1000
 
+  /// Items that are told of together, as many as a window of other operations has.
+  private static let toldItems: UInt64 = 64
+
   private let computer: GenerationComputer
 
   /// - Parameter limits: what the generator may take.
@@ -38,7 +41,8 @@ struct TextComputer: ItemComputer {
     var told = Self.now()
     func beat() throws {
       guard Self.now() - told >= Self.beatMilliseconds else { return }
-      try link.progress(done: results.count)
+      // In the steps of other operations: when each text ends would tell the host how long it is.
+      try link.progress(done: results.count / Self.toldItems * Self.toldItems)
       told = Self.now()
     }
     defer {
@@ -47,6 +51,8 @@ struct TextComputer: ItemComputer {
     }
     try computer.run(
       next: {
+        // Templates and schemas of many lines may be read before the next pass.
+        try beat()
         if place == window.count {
           InputLine.wipe(&window)
           guard let more = try items.next() else {

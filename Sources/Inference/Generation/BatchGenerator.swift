@@ -29,6 +29,11 @@ package final class BatchGenerator {
 
   private var live: [LiveSequence] = []
   private var shared = SharedPages()
+  /// Tokens of the next pass at most. Between two passes a caller may stop, and tells others that it lives: on a large
+  /// model, or at the end of a long context, passes get shorter for that.
+  private var rows: Int
+  private static let (longPass, leastRows) = (Duration.seconds(5), 16)
+
   /// Pages that live sequences hold or may come to need.
   private var reserved: Int { live.reduce(shared.pinned) { $0 + $1.reserved } }
   /// Tokens that were computed since the generator was made, those of prompts included: fewer than texts have where
@@ -42,7 +47,7 @@ package final class BatchGenerator {
     var limits = limits
     limits.sequences = max(1, limits.sequences)
     limits.tokensPerStep = max(limits.sequences, limits.tokensPerStep)
-    (self.model, self.bytes, self.limits) = (model, bytes, limits)
+    (self.model, self.bytes, self.limits, rows) = (model, bytes, limits, limits.tokensPerStep)
     pool = PagePool(config: model.config, precision: model.precision, bytes: limits.cacheBytes)
     context = min(model.config.contextLength, pool.limit * PagePool.tokens + 1)
     activations = DecoderActivations(
@@ -109,7 +114,9 @@ package final class BatchGenerator {
         waiting = nil
       }
       guard !live.isEmpty else { return }
+      let begin = ContinuousClock.now
       for (index, result) in step() { try finish(index, result) }
+      if ContinuousClock.now - begin > Self.longPass { rows = max(Self.leastRows, rows / 2) }
       try afterStep()
     }
   }
@@ -149,7 +156,7 @@ package final class BatchGenerator {
     var parts: [DecoderStep.Part] = []
     var chosen: [Int] = []
     // Those that only go on come first; what room is left is for prompts, the oldest first.
-    var room = limits.tokensPerStep
+    var room = rows
     var order: [Int] = []
     var begun: Set<SharedPages.Key> = []
     let (going, reading) = (
