@@ -170,7 +170,17 @@ struct TextJobTests {
     #expect(found.items == 2 && found.differingCount == 0)
     var other = try #require(made.task)
     other.instruction += "!"
-    #expect(clientError { _ = try made.reproduce(other) }?.kind == .notFound)
+    let error = clientError { _ = try made.reproduce(other) }
+    #expect(error?.kind == .notFound && error?.remedy.contains("--instruction-role") == true)
+    let (results, _, receipt) = try made.results()
+    let prover = ItemProver(results, receipt: receipt)
+    func prove(_ task: DocumentTask?) throws -> ItemProof {
+      try prover.prove(.index(0), input: made.origin, task: task, model: "tiny", disclosingOutput: false)
+    }
+    // What is asked is a part of what is disclosed.
+    let input = try #require(try prove(made.task).input)
+    #expect(String(decoding: input, as: UTF8.self).contains(Self.instruction))
+    #expect(clientError { _ = try prove(nil) }?.remedy.contains("--schema") == true)
     #expect(try Case(Self.lines, lines: true).reproduce(nil).differingCount == 0)
   }
 
@@ -214,6 +224,7 @@ struct TextJobTests {
       _ = try encoder.submit(["x"]) { $0.task = DocumentTask(instruction: "x") }
     }
     #expect(error?.kind == .usage && error?.reason.contains("follows no instruction") == true)
+    #expect(clientError { _ = try encoder.submit(["x"]) { $0.maximumOutputTokens = 9 } }?.kind == .usage)
   }
 
   @Test("a schema that cannot be held to, and a file without text, are refused with their names")
@@ -229,6 +240,11 @@ struct TextJobTests {
     }
     #expect(refusal("do", Self.schema) == nil)
     #expect(refusal(" \n", nil)?.kind == .input)
+    #expect(refusal(String(repeating: "do ", count: 30_000), nil)?.kind == .input)
+    #expect(
+      clientError {
+        _ = try DocumentTask(instructionFile: desk.folder, schemaFile: nil, role: .system, temperature: 0)
+      }?.kind == .input)
     #expect(refusal("do", "{")?.kind == .input)
     let pattern = refusal("do", #"{"type":"string","pattern":"a+"}"#)
     #expect(pattern?.kind == .input && pattern?.reason.contains("pattern") == true)

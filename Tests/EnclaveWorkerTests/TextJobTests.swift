@@ -142,5 +142,12 @@ struct TextJobTests {
     let encoder = try TestWorld()
     try encoder.start()
     #expect(try encoder.host(try bundle(encoder, lines) { $0.operation = "generate" }).runJob().code == .refused)
+    let texts = [#"{"id":"a","text":"x"}"#]
+    for (maximum, code) in [(12, .refused), (nil, .ok)] as [(UInt64?, OutwardCode)] {
+      let seen = try encoder.host(
+        try bundle(encoder, texts) { ($0.inputFormat, $0.maximumOutputTokens) = (.idText, maximum) }
+      ).runJob()
+      #expect(seen.code == code)
+    }
   }
 }

@@ -11,7 +11,7 @@ struct GenerationComputerTests {
   private static let model = Result { try TinyDecoder().load() }
 
   private static func computer(
-    _ model: GenerationModel, pages: Int = 400, sequences: Int = 8, maximumTokens: Int = 20
+    _ model: GenerationModel, pages: Int = 400, sequences: Int = 8, maximumTokens: Int = 20, name: String = "tiny"
   ) throws -> GenerationComputer {
     let page = PagePool.pageBytes(model.config, precision: model.precision)
     var limits = BatchGenerator.Limits(cacheBytes: pages * page)
@@ -19,7 +19,7 @@ struct GenerationComputerTests {
     var settings = GenerationComputer.Settings(
       seed: 7, maximumTokens: maximumTokens, createdMs: 1_790_000_000_123, limits: limits)
     settings.threads = 1
-    return try GenerationComputer(model: model, name: "tiny", settings: settings)
+    return try GenerationComputer(model: model, name: name, settings: settings)
   }
 
   private static func run(
@@ -166,6 +166,48 @@ struct GenerationComputerTests {
       computer.wipe()
       #expect(try Self.run(computer, lines).map(\.line) == expected)
     }
+  }
+
+  @Test("nothing of a job that was stopped is left in the pages of keys and values once they are wiped")
+  func wipedPages() throws {
+    let computer = try Self.computer(try Self.model.get(), pages: 40, sequences: 4)
+    func pages() throws -> [AlignedBuffer<UInt8>] {
+      try #require(Mirror(reflecting: computer).descendant("generator", "pool", "all") as? [AlignedBuffer<UInt8>])
+    }
+    func written() throws -> Int {
+      try pages().filter { page in
+        UnsafeBufferPointer(start: page.pointer, count: page.count).contains { $0 != 0 }
+      }.count
+    }
+    var steps = 0
+    #expect(throws: Stop.self) {
+      try Self.run(computer, Self.job(30)) {
+        steps += 1
+        if steps == 9 {
+          #expect(try written() > 0)
+          throw Stop()
+        }
+      }
+    }
+    computer.wipe()
+    #expect(try !pages().isEmpty)
+    #expect(try written() == 0)
+  }
+
+  @Test("a text that ended, and is cut since its line would be too long, counts as cut off")
+  func longLine() throws {
+    let model = try Self.model.get()
+    let line = Self.chat(
+      "a", "a bridge",
+      #","response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"enum":["memo","report"]}}}"#)
+    let whole = try #require(try Self.run(Self.computer(model), [line]).first)
+    #expect(try Self.completed(whole).finish == .stop && !whole.truncated)
+    // A byte too many, by the model's name.
+    let name = String(repeating: "m", count: LineLimits.outputLineBytes + 1 - whole.line.count + "tiny".count)
+    let cut = try #require(try Self.run(Self.computer(model, name: name), [line]).first)
+    let read = try Self.completed(cut)
+    #expect(read.finish == .length && cut.truncated && cut.isComputed && cut.tokens == whole.tokens)
+    #expect(try Self.completed(whole).text.hasPrefix(read.text))
   }
 
   // MARK: control tokens

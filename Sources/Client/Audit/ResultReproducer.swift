@@ -125,7 +125,7 @@ package struct ResultReproducer {
       let id = (try? OutputLine(parsing: missing.line).customID).map { " (\($0.prefix(80)))" } ?? ""
       throw ClientError(
         .notFound, "\(input.name) does not hold item \(missing.record.index)\(id) as it was submitted",
-        remedy: "name the folder or file that was submitted, unchanged")
+        remedy: "name the folder or file that was submitted, unchanged" + DocumentTask.reminder(model.operation))
     }
     return found
   }

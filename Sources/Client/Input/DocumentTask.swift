@@ -25,8 +25,8 @@ package struct DocumentTask: Sendable, Equatable {
 
   /// Reads instruction and schema from files. Blanks around the instruction do not count.
   ///
-  /// - Throws: ``ClientError`` of kind `notFound` for a file that is not there, `input` for one that is no text, or whose
-  ///   schema cannot be held to.
+  /// - Throws: ``ClientError`` of kind `notFound` for a file that is not there, `input` for one that cannot be read, is too
+  ///   large or no text, or whose schema cannot be held to.
   package init(instructionFile: String, schemaFile: String?, role: Role, temperature: Double) throws {
     let text = String(validating: try Self.bytes(of: instructionFile), as: UTF8.self)
     guard let text = text.map(Self.trimmed), !text.isEmpty else {
@@ -49,10 +49,18 @@ package struct DocumentTask: Sendable, Equatable {
   }
 
   private static func bytes(of path: String) throws -> [UInt8] {
-    guard let bytes = try PrivateFiles.readIfPresent(path, limit: fileBytes) else {
-      throw ClientError(.notFound, "there is no \(path)", remedy: "check the name")
+    do {
+      if let bytes = try PrivateFiles.readIfPresent(path, limit: fileBytes) { return bytes }
+    } catch let error as ClientError {
+      throw ClientError(.input, error.reason, remedy: error.remedy)
     }
-    return bytes
+    throw ClientError(.notFound, "there is no \(path)", remedy: "check the name")
+  }
+
+  /// What else has to be as it was, so that the same lines are made again of documents; it goes on with a remedy.
+  static func reminder(_ operation: ModelOperation) -> String {
+    operation == .generate
+      ? "; with --instruction, --schema, --instruction-role and --temperature as they were then, if they were" : ""
   }
 
   private static func trimmed(_ text: String) -> String {

@@ -5,8 +5,9 @@ import SealedCrypto
 import Wire
 
 extension Submitter {
-  /// An instruction goes with documents and with a model that makes texts, and with nothing else.
-  static func check(_ plan: LinePlan, _ kind: InputKind) throws {
+  /// An instruction goes with documents and with a model that makes texts, and with nothing else; an answer's length with
+  /// such a model alone.
+  static func check(_ plan: LinePlan, _ request: SubmissionRequest, _ kind: InputKind) throws {
     if plan.operation == .generate, plan.task == nil, kind == .textFiles {
       throw ClientError(
         .usage, "\(plan.model) makes texts, and documents do not say what of them", remedy: "pass --instruction FILE")
@@ -15,6 +16,11 @@ extension Submitter {
       throw ClientError(
         .usage, "\(plan.model) can \(plan.operation.rawValue), and follows no instruction",
         remedy: "leave --instruction out, or choose another model with --model")
+    }
+    guard plan.operation == .generate || request.maximumOutputTokens == nil else {
+      throw ClientError(
+        .usage, "\(plan.model) can \(plan.operation.rawValue), and makes no texts that could be too long",
+        remedy: "leave --max-tokens out, or choose another model with --model")
     }
   }
 

@@ -14,8 +14,9 @@ package struct SubmissionRequest: Sendable {
   package var task: DocumentTask?
   /// Decides with an item's name what is drawn, for lines that do not say a seed of their own.
   package var seed: UInt64 = 0
-  /// Tokens of a made text at most, for lines that do not say so.
-  package var maximumOutputTokens = UInt64(GenerationComputer.Settings.defaultMaximumTokens)
+  /// Tokens of a made text at most, for lines that do not say so; nil for the usual number, and for a model that makes
+  /// none.
+  package var maximumOutputTokens: UInt64?
   /// Name of the model's prompt to put before each text; nil for the model's default.
   package var prompt: String?
   /// `base64` or `float`, for input lines that do not say.
@@ -87,7 +88,7 @@ package struct Submitter {
     let standing = try standing(request, nowMs: nowMs)
     let (policy, submitter, model) = (standing.policy, standing.submitter, standing.model)
     let plan = LinePlan(operation: standing.operation, task: request.task, model: model.claims.name)
-    try Self.check(plan, origin.kind)
+    try Self.check(plan, request, origin.kind)
     let announcement = try trust.announcements(profile).refresh(from: store, policy: policy, nowMs: nowMs)
     let tokenizer = try tokenizer(of: model, policy, request, nowMs: nowMs)
     let surveyor = InputSurveyor(
@@ -236,7 +237,8 @@ extension JobManifestClaims {
       policyVersion: prepared.policy.claims.version, sealingKey: sealingKey.digest, createdMs: nowMs,
       notAfterMs: nowMs + request.validForMs, salt: salt, operation: prepared.plan.operation.rawValue,
       prompt: request.prompt, encoding: request.encoding, seed: request.seed,
-      maximumOutputTokens: prepared.plan.operation == .generate ? request.maximumOutputTokens : nil,
+      maximumOutputTokens: prepared.plan.operation == .generate
+        ? request.maximumOutputTokens ?? UInt64(GenerationComputer.Settings.defaultMaximumTokens) : nil,
       model: prepared.model.digest, precision: request.precision, inputFormat: survey.format,
       inputSHA256: survey.sha256, inputItems: survey.items, inputBytes: survey.bytes,
       recipients: prepared.recipients.map(\.publicKey), stream: position)

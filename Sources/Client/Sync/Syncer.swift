@@ -63,7 +63,7 @@ package struct Syncer {
     }
     let plan = LinePlan(
       operation: standing.operation, task: request.submission.task, model: standing.model.claims.name)
-    try Submitter.check(plan, .textFiles)
+    try Submitter.check(plan, request.submission, .textFiles)
     let memory = try memory(request, entries, standing, lost: lost)
     try Self.check(memory, folder, request)
     var look = SyncFolder(path: folder)

@@ -40,6 +40,9 @@ struct JobOrder {
     try require(submitter.operations.contains(claims.operation), "the policy does not allow the operation")
     try require(submitter.models.contains(claims.model), "the policy does not allow the model to this submitter")
     try require(ModelOperation(rawValue: claims.operation) != nil, "this worker does not know the operation")
+    try require(
+      claims.maximumOutputTokens == nil || claims.operation == ModelOperation.generate.rawValue,
+      "maximum_output_tokens is of generate alone")
     do throws(JobPrecision.Refusal) {
       try JobPrecision.check(claims.precision, of: claims.model, under: policy)
     } catch {

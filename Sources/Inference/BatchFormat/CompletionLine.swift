@@ -33,11 +33,14 @@ extension OutputLine {
 
     /// The line without its newline. A text with which it would be longer than what its owner's reader holds is cut, and
     /// then says `length` as its end.
-    package func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] { written().bytes }
+
+    /// The line without its newline, and the end that it says.
+    func written() -> (bytes: [UInt8], finish: Generation.FinishReason) {
       let whole = encoded(text, finish)
-      guard whole.count > LineLimits.outputLineBytes else { return whole }
+      guard whole.count > LineLimits.outputLineBytes else { return (whole, finish) }
       let room = LineLimits.outputLineBytes - encoded("", .length).count
-      return encoded(JSONText.start(of: text, bytes: room), .length)
+      return (encoded(JSONText.start(of: text, bytes: room), .length), .length)
     }
 
     private func encoded(_ text: String, _ finish: Generation.FinishReason) -> [UInt8] {

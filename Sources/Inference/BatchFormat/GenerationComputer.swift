@@ -150,11 +150,13 @@ package final class GenerationComputer {
       let line = OutputLine.CompletionLine(
         index: item.index, customID: item.id, model: name, isChat: item.isChat, text: made.text, finish: made.finish,
         promptTokens: made.promptTokens, outputTokens: made.outputTokens, created: settings.secondsSince1970)
+      // A text may end by itself and be cut all the same, where its line would be too long.
+      let written = line.written()
       put(
         item.place,
         .init(
-          isComputed: true, line: line.encoded(), tokens: made.promptTokens + made.outputTokens,
-          truncated: made.finish == .length))
+          isComputed: true, line: written.bytes, tokens: made.promptTokens + made.outputTokens,
+          truncated: written.finish == .length))
     case .failure(let failure):
       put(
         item.place,

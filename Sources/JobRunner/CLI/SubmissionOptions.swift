@@ -31,8 +31,11 @@ struct SubmissionOptions: ParsableArguments {
   @OptionGroup var task: TaskOptions
   @Option(
     help: ArgumentHelp(
-      "For models that make texts: tokens of an answer at most, where a line does not say it.", valueName: "count"))
-  var maxTokens: Int = GenerationComputer.Settings.defaultMaximumTokens
+      """
+      For models that make texts: tokens of an answer at most, where a line does not say it. \
+      \(GenerationComputer.Settings.defaultMaximumTokens) unless said.
+      """, valueName: "count"))
+  var maxTokens: Int?
   @Option(
     help: ArgumentHelp("For models that make texts: the seed of what is drawn.", valueName: "number"))
   var seed: UInt64 = 0
@@ -42,7 +45,7 @@ struct SubmissionOptions: ParsableArguments {
   func validate() throws {
     guard (1...8760).contains(validFor) else { throw ValidationError("--valid-for takes 1 to 8760 hours.") }
     let most = Int(JobManifestClaims.outputTokensLimit)
-    guard (1...most).contains(maxTokens) else { throw ValidationError("--max-tokens takes 1 to \(most).") }
+    guard maxTokens.map((1...most).contains) != false else { throw ValidationError("--max-tokens takes 1 to \(most).") }
   }
 
   /// What they ask for; the caller names queue and stream.
@@ -54,7 +57,7 @@ struct SubmissionOptions: ParsableArguments {
     request.operation = operation
     request.prompt = prompt
     request.task = try task.task()
-    (request.maximumOutputTokens, request.seed) = (UInt64(maxTokens), seed)
+    (request.maximumOutputTokens, request.seed) = (maxTokens.map { UInt64($0) }, seed)
     if let precision = settings.precision { request.precision = precision }
     request.tenant = try QueueFolder.tenant(tenant ?? settings.tenant)
     request.validForMs = UInt64(validFor) * 3_600_000

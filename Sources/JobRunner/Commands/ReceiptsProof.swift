@@ -94,6 +94,9 @@ extension ReceiptsCommand {
       context.screen.out(
         "proof of item \(leaf.index) written to \(path) (\(Shown.bytes(UInt64(proof.encoded().count)))); "
           + "`ephemeral receipts verify-item \(path)` shows what it proves")
+      if try disclosed().contains(.input), results.manifest.claims.operation == ModelOperation.generate.rawValue {
+        context.screen.note("the input line has the whole conversation: instruction and schema are disclosed with it")
+      }
     }
   }
 

@@ -83,7 +83,8 @@ package struct ItemProver {
     guard let found else {
       throw ClientError(
         .notFound, "\(origin.name) does not hold this item as it was submitted",
-        remedy: "name the folder or file that was submitted, unchanged and by the same name")
+        remedy: "name the folder or file that was submitted, unchanged and by the same name"
+          + DocumentTask.reminder(operation))
     }
     return found
   }
