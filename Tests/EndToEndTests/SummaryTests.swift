@@ -87,6 +87,9 @@ extension EndToEnd {
         #expect(again.status == 0 && again.output.contains("reproduced: all 1 item in fp32"), "\(again.errors)")
       }
       #expect(try office.ephemeral(reproduce).status == 10, "without the instruction no line is the sealed one")
+      let prove = ["receipts", "prove", later, "--index", "0", "--disclose", "input", "--input", papers, "--output"]
+      let proven = try office.ephemeral(prove + [theatre.path("item.proof")] + task)
+      #expect(proven.status == 0 && proven.errors.contains("instruction and schema"), "\(proven.errors)")
     }
 
     @Test("OpenAI's batch lines are answered, the wrong ones are named and left out, and an auditor repeats the others")

@@ -189,8 +189,9 @@ struct GenerationComputerTests {
         }
       }
     }
+    // Those of prompts are kept, for others that begin alike.
+    #expect(try written() > 0)
     computer.wipe()
-    #expect(try !pages().isEmpty)
     #expect(try written() == 0)
   }
 

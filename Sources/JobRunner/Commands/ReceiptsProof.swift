@@ -1,6 +1,7 @@
 import ArgumentParser
 import Attestation
 import Client
+import Inference
 import SealedCrypto
 import Wire
 
