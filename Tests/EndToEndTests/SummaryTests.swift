@@ -125,34 +125,5 @@ extension EndToEnd {
       ])
       #expect(again.status == 0 && again.output.contains("all 2 items in bf16"), "\(again.errors)")
     }
-
-    @Test("a job that makes texts is cancelled while they are made, and the next one is computed")
-    func cancel() throws {
-      // Nothing ends these arrays but the model's context: a million tokens.
-      func line(_ number: Int, _ items: Int, _ tokens: Int) -> String {
-        #"{"custom_id":"i\#(number)","method":"POST","url":"/v1/chat/completions","body":{"model":"writer","messages":"#
-          + #"[{"role":"user","content":"go on \#(number)"}],"max_tokens":\#(tokens),"response_format":{"#
-          + #""type":"json_schema","json_schema":{"name":"s","schema":{"type":"array","items":{"type":"boolean"},"#
-          + #""minItems":\#(items),"maxItems":\#(items)}}}}}"#
-      }
-      try office.theatre.write("long.jsonl", (0..<1200).map { line($0, 2000, 900) }.joined(separator: "\n") + "\n")
-      try office.theatre.write("short.jsonl", line(0, 2, 40) + "\n")
-      let job = try office.submit([office.theatre.path("long.jsonl"), "--model", "writer"])
-      func wait(for state: String) throws {
-        let limit = Date(timeIntervalSinceNow: 120)
-        var said = ""
-        while Date() < limit, said != state {
-          said = try events(try office.ephemeral(["status", job, "--json"])).first?["host_says"] as? String ?? ""
-          usleep(100_000)
-        }
-        #expect(said == state)
-      }
-      try wait(for: "running")
-      #expect(try office.ephemeral(["cancel", job]).status == 0)
-      try wait(for: "cancelled")
-      #expect(try office.ephemeral(["results", "get", job, "--output", office.newFolder()]).status != 0)
-      let next = try office.submit([office.theatre.path("short.jsonl"), "--model", "writer"])
-      #expect(try office.watch(next).status == 0)
-    }
   }
 }
