@@ -18,7 +18,7 @@ documents=$state/documents results=$state/results
 model_folder=${1:-$state/writer}
 model_operations=generate
 model_weights=$'formats: [safetensors, gguf]\ndtypes: [F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K]'
-task=(--instruction jobs/summaries/instruction.txt --schema jobs/summaries/schema.json --max-tokens 400 --precision auto)
+task=(--instruction jobs/summaries/instruction.txt --schema jobs/summaries/schema.json --max-tokens 400)
 if [ $# -eq 0 ]; then python3 scripts/tiny-decoder.py "$model_folder"; fi
 
 # The client's sync, as cron or a timer starts it.

@@ -73,8 +73,10 @@ struct DecoderPublishingTests {
       try? JobPrecision.resolve(requested, model: model, digest: desk.model, under: policy)
     }
     #expect(["auto", "fp32", "bf16", "int8"].map(resolved) == ["bf16", "fp32", "bf16", nil])
+    #expect(model.usualPrecision == "fp32")
     model.format = "gguf"
     #expect(["auto", "fp32", "bf16", "int8"].map(resolved) == ["bf16", nil, "bf16", nil])
+    #expect(model.usualPrecision == "bf16")
     policy.precisions = ["fp32", "int8"]
     #expect(resolved("auto") == nil)
     model.format = "safetensors"

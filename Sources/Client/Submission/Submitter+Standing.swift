@@ -66,7 +66,7 @@ extension Submitter {
     try requireAllowed(operation)
     return Standing(
       policy: policy, submitter: submitter, model: model, operation: operation,
-      precision: try precision(request.precision, model, policy))
+      precision: try precision(request.precision ?? model.claims.usualPrecision, model, policy))
   }
 
   /// What the worker will compute in; it decides by the same rules.

@@ -21,8 +21,8 @@ package struct SubmissionRequest: Sendable {
   package var prompt: String?
   /// `base64` or `float`, for input lines that do not say.
   package var encoding = "base64"
-  /// One of ``JobPrecision/requested``.
-  package var precision = "fp32"
+  /// One of ``JobPrecision/requested``; nil for the model's usual one.
+  package var precision: String?
   /// `default`, or a schedule's name: the job waits for its run.
   package var queue = "default"
   /// The folder of the queue's inbox that it goes to, where the host gives each of its users one.
@@ -61,6 +61,8 @@ package struct PreparedSubmission {
   package let origin: any InputOrigin
   package let survey: InputSurvey
   package let recipients: [HybridRecipient]
+  /// What the manifest asks for.
+  package var requestedPrecision: String { request.precision ?? model.claims.usualPrecision }
 }
 
 /// Turns documents into a sealed bundle in the store: prepare (nothing leaves), seal (into the ledger), upload.
@@ -239,7 +241,7 @@ extension JobManifestClaims {
       prompt: request.prompt, encoding: request.encoding, seed: request.seed,
       maximumOutputTokens: prepared.plan.operation == .generate
         ? request.maximumOutputTokens ?? UInt64(GenerationComputer.Settings.defaultMaximumTokens) : nil,
-      model: prepared.model.digest, precision: request.precision, inputFormat: survey.format,
+      model: prepared.model.digest, precision: prepared.requestedPrecision, inputFormat: survey.format,
       inputSHA256: survey.sha256, inputItems: survey.items, inputBytes: survey.bytes,
       recipients: prepared.recipients.map(\.publicKey), stream: position)
   }

@@ -64,6 +64,12 @@ extension ModelManifestClaims {
     return format == "gguf" ? ["bf16"] : ["fp32", "bf16"]
   }
 
+  /// What a submitter asks for who says nothing: exact, where the model is computed so.
+  package var usualPrecision: String {
+    let computed = computedPrecisions
+    return computed.contains("fp32") ? "fp32" : computed[0]
+  }
+
   /// Whether the manifest lists the calibration of int8.
   package var isCalibrated: Bool { files.contains { $0.name == Self.int8Scales } }
 

@@ -18,7 +18,7 @@ struct SubmissionOptions: ParsableArguments {
   var prompt: String?
   @Option(
     help: ArgumentHelp(
-      "fp32, bf16, int8, or auto: int8 where the model's accuracy check passed, else bf16 (default: fp32).",
+      "fp32, bf16, int8, or auto: int8 where the accuracy check passed, else bf16 (default: fp32; of GGUF bf16).",
       valueName: "precision"))
   var precision: String?
   @Option(

@@ -71,7 +71,7 @@ struct PreparedReport {
       "model",
       "\(Shown.printable(prepared.model.claims.name)) by \(Shown.printable(prepared.model.publisher)), \(prepared.model.digest.hex.prefix(16))…"
     )
-    let (asked, model) = (prepared.request.precision, prepared.model.claims)
+    let (asked, model) = (prepared.requestedPrecision, prepared.model.claims)
     screen.stage("precision", prepared.precision + (asked == prepared.precision ? "" : ", by \(asked)"))
     if prepared.precision == "int8", !model.isInt8Accurate {
       screen.note(
