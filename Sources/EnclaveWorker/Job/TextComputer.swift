@@ -1,4 +1,4 @@
-import Glibc
+import CPlatform
 import Inference
 import SealedCrypto
 import Wire
@@ -38,12 +38,12 @@ struct TextComputer: ItemComputer {
     var place = 0
     /// Of the lines whose results are not there yet, the first one first.
     var inputs: [ContentDigest] = []
-    var told = Self.now()
+    var told = cplatform_monotonic_ms()
     func beat() throws {
-      guard Self.now() - told >= Self.beatMilliseconds else { return }
+      guard cplatform_monotonic_ms() - told >= Self.beatMilliseconds else { return }
       // In the steps of other operations: when each text ends would tell the host how long it is.
       try link.progress(done: results.count / Self.toldItems * Self.toldItems)
-      told = Self.now()
+      told = cplatform_monotonic_ms()
     }
     defer {
       InputLine.wipe(&window)
@@ -71,11 +71,5 @@ struct TextComputer: ItemComputer {
         try beat()
       }, afterStep: beat)
     try link.progress(done: results.count)
-  }
-
-  private static func now() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 }
